@@ -1,0 +1,43 @@
+# Everything a contributor or a new user runs. `make help` lists it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+TRUEUP := $(VENV)/bin/trueup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock up demo test check bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready  ## make the virtual environment with everything in it
+
+$(VENV)/.ready: requirements.lock pyproject.toml sdk/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet 'uv>=0.13'
+	@$(VENV)/bin/uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock
+	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps -e sdk -e .
+	@touch $@
+
+lock:  ## pin every dependency with its hash, from the two pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package trueup-sdk \
+	  --group dev --group build pyproject.toml sdk/pyproject.toml --custom-compile-command "make lock" --output-file requirements.lock
+
+up: setup  ## start the local stack and the worker, until Ctrl-C
+	@$(TRUEUP) up
+
+demo: setup  ## simulated agents, an incident, a live board; ends with the report and the audit
+	@$(TRUEUP) demo
+
+test: setup  ## every test this machine has the components for
+	@$(VENV)/bin/python -m pytest
+
+check: setup  ## format, lint, types, layers, dependencies
+	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports && $(VENV)/bin/deptry .
+
+bench: setup  ## events per second, CPU, memory and latency, beside a plain Faust application
+	@$(VENV)/bin/python -m bench
+
+clean:  ## remove what setup made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

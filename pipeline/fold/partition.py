@@ -1,0 +1,313 @@
+"""One partition's fold: messages in, a snapshot of changed rows out.
+
+Three facts make a replay, a crash between any two writes, and a stale owner harmless:
+
+- a row is a function of a prefix of the log, and knows how far (`seq`): an event is applied to a row
+  only if it lies beyond (the fence);
+- up to the `frontier`, the greatest seq that any stored row has, rows may be ahead of us and of one
+  another, so events are applied one by one; beyond it a whole batch is applied at once;
+- a row that a miss brings in ahead of our own position was written by another owner. What we hold may
+  be behind it, so everything is forgotten and loaded again, tasks before windows.
+
+Only finished and abandoned tasks are in a window, so the events of an open task touch no window.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.fold.facts import Change, empty_window, facts, window_of
+from pipeline.fold.task import Task, rebuild
+from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
+from schemas.words import TaskStatus
+from sinks.memory import raw_line
+from sinks.port import Snapshot, Store
+
+
+class Clock(msgspec.Struct):
+    """A message that lets time pass: tasks of which nothing has arrived for long are abandoned.
+
+    It carries the policy of its moment, so that a replay abandons the same tasks.
+    """
+
+    at: int
+    """Microseconds since the epoch."""
+    abandon_after: int
+    """Microseconds, for workflows that `by_workflow` does not name."""
+    by_workflow: dict[str, int] = {}
+
+    def deadline(self, row: TaskRow) -> int:
+        """When a task is given up unless more of it arrives."""
+        return row.last_seen + self.by_workflow.get(row.workflow, self.abandon_after)
+
+
+class Message(NamedTuple):
+    """A message of `agent.actions`, decoded. `received` is its Kafka timestamp in microseconds."""
+
+    offset: int
+    received: int
+    events: Sequence[tuple[Event, bytes]]
+    clock: Clock | None = None
+    dead: int = 0
+
+
+class _Ahead(Exception):
+    """A stored row is further than we are: another owner has written it."""
+
+
+class PartitionFold:
+    """The state of one partition. Not thread-safe; `fold` and `written` may come from different threads."""
+
+    def __init__(
+        self,
+        partition: int,
+        store: Store,
+        *,
+        next_offset: int = 0,
+        epoch: int = 0,
+        keep: int = 100_000,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`next_offset`: of the first message to come. `keep`: closed tasks, and windows, held in memory.
+        `settled` returns when every snapshot taken so far is written."""
+        self.partition, self.epoch, self._store, self._keep, self._settled = (
+            partition,
+            epoch,
+            store,
+            keep,
+            settled,
+        )
+        self.position = next_offset * EVENTS_PER_MESSAGE - 1
+        self.durable = self.position
+        self._forget()
+
+    # --- what its owner calls ---------------------------------------------------------------------
+
+    def fold(self, messages: Sequence[Message]) -> Snapshot:
+        """Apply messages in the order of their offsets and return what must be written before they are acked."""
+        self._evict()
+        fresh = not self._loaded
+        while True:
+            try:
+                if fresh:
+                    self._start_afresh()
+                return self._apply(messages, fresh)
+            except _Ahead:
+                self._settled()
+                fresh = True
+
+    def written(self, position: int) -> None:
+        """Every snapshot up to `position` is durable: rows up to there may leave memory."""
+        self.durable = max(self.durable, position)
+
+    def open_tasks(self) -> int:
+        """How many tasks are open."""
+        return sum(task.row.status == TaskStatus.OPEN for task in self._tasks.values())
+
+    # --- loading ----------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._windows: dict[WindowKey, WindowRow] = {}
+        self._due: list[tuple[int, str]] = []
+        self._watched: set[str] = set()
+        self._policy: Clock | None = None
+        self._loaded = False
+        self.frontier = -1
+
+    def _start_afresh(self) -> None:
+        self._forget()
+        self.frontier = self._store.frontier(self.partition)
+        rows = list(self._store.open_tasks(self.partition))
+        self._check(rows, fresh=True)
+        self._tasks = {row.task_id: Task(row, evidence=False) for row in rows}
+        self._loaded = True
+
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool) -> None:
+        """Bring in the tasks that a batch touches, each with its evidence."""
+        tasks = self._tasks
+        missing = [task_id for task_id in task_ids if task_id not in tasks]
+        rows = self._store.tasks(self.partition, missing) if missing else []
+        self._check(rows, fresh)
+        rows += [tasks[i].row for i in task_ids if i in tasks and not tasks[i].evidence]
+        if rows:
+            upto = {row.task_id: row.seq for row in rows}
+            events = self._store.events(self.partition, upto)
+            for row in rows:
+                task = rebuild(row, events.get(row.task_id, ()))
+                task.placed = facts(task.row)
+                tasks[row.task_id] = task
+        for task_id in missing:
+            if task_id not in tasks:
+                tasks[task_id] = Task(TaskRow(self.partition, self.epoch, task_id))
+
+    def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
+        missing = [key for key in keys if key not in self._windows]
+        if not missing:
+            return
+        rows = self._store.windows(self.partition, missing)
+        self._check(rows, fresh)
+        self._windows.update((row.key, row) for row in rows)
+        for key in missing:
+            if key not in self._windows:
+                self._windows[key] = empty_window(key)
+
+    def _check(self, rows: Iterable[TaskRow | WindowRow], fresh: bool) -> None:
+        allowed = max(self.position, self.frontier) if fresh else self.position
+        if any(row.seq > allowed for row in rows):
+            raise _Ahead
+
+    def _evict(self) -> None:
+        """Drop the longest held rows beyond `keep`, if they are written and their task is not open."""
+        for held, row_of in (
+            (self._tasks, lambda task: task.row),
+            (self._windows, lambda window: window),
+        ):
+            excess = len(held) - self._keep
+            if excess <= 0:
+                continue
+            old = [
+                key
+                for key, value in held.items()
+                if row_of(value).seq <= self.durable
+                and getattr(row_of(value), "status", "") != TaskStatus.OPEN
+            ]
+            for key in old[: excess + self._keep // 5]:
+                del held[key]
+
+    # --- applying ---------------------------------------------------------------------------------
+
+    def _apply(self, messages: Sequence[Message], fresh: bool) -> Snapshot:
+        self._fresh = fresh
+        self._new_lines: list[bytes] = []
+        self._dirty_tasks: dict[str, Task] = {}
+        self._dirty_windows: dict[WindowKey, WindowRow] = {}
+        self._changes: dict[WindowKey, Change] = {}
+        self._unsettled: dict[str, WindowKey | None] = {}
+        self._load_tasks(dict.fromkeys(e.task_id for m in messages for e, _ in m.events if e.task_id), fresh)
+        for message in messages:
+            seq = message.offset * EVENTS_PER_MESSAGE
+            for event, line in message.events:
+                self._event(event, line, seq, message.received)
+                if seq <= self.frontier:
+                    self._settle()
+                seq += 1
+            if message.clock is not None:
+                self._tick(message.clock, seq)
+                if seq <= self.frontier:
+                    self._settle()
+        self._settle()
+        if messages:
+            self.position = messages[-1].offset * EVENTS_PER_MESSAGE + EVENTS_PER_MESSAGE - 1
+        return self._snapshot(messages)
+
+    def _event(self, event: Event, line: bytes, seq: int, received: int) -> None:
+        if not event.task_id:
+            self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
+            return
+        task = self._tasks[event.task_id]
+        if seq <= task.row.seq or not task.apply(event, seq, received):
+            return
+        self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
+        self._touched(task, seq)
+        if (
+            self._policy is not None
+            and task.row.status == TaskStatus.OPEN
+            and event.task_id not in self._watched
+        ):
+            self._watch(self._policy, task.row)
+
+    def _touched(self, task: Task, seq: int) -> None:
+        """Note a changed task; if it has left a window, take its contribution out of there at once."""
+        row = task.row
+        self._dirty_tasks[row.task_id] = task
+        placed = task.placed
+        if row.status == TaskStatus.OPEN and placed is None and row.task_id not in self._unsettled:
+            return
+        key = window_of(row)
+        old = self._unsettled.get(row.task_id, placed.key if placed else None)
+        if old is not None and old != key:
+            change = self._change(old, seq)
+            if placed is not None:
+                change.add(placed, -1)
+                task.placed = None
+        self._unsettled[row.task_id] = key
+
+    def _change(self, key: WindowKey, seq: int) -> Change:
+        change = self._changes.get(key)
+        if change is None:
+            change = self._changes[key] = Change()
+        change.seq = max(change.seq, seq)
+        return change
+
+    def _settle(self) -> None:
+        """Bring the windows up to the tasks. A window's changes are gathered, then applied once."""
+        for task_id, key in self._unsettled.items():
+            task = self._tasks[task_id]
+            now = facts(task.row)
+            if key is not None and now is not None:
+                change = self._change(key, task.row.seq)
+                if task.placed is not None:
+                    change.add(task.placed, -1)
+                change.add(now, 1)
+            task.placed = now
+        self._unsettled.clear()
+        if not self._changes:
+            return
+        self._load_windows(self._changes, self._fresh)
+        for key, change in self._changes.items():
+            window = self._windows[key]
+            if change.seq > window.seq:
+                change.apply(window)
+                self._dirty_windows[key] = window
+        self._changes.clear()
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def _tick(self, clock: Clock, seq: int) -> None:
+        """Give up the open tasks whose deadline has passed."""
+        policy = self._policy
+        if policy is None or (policy.abandon_after, policy.by_workflow) != (
+            clock.abandon_after,
+            clock.by_workflow,
+        ):
+            self._due, self._watched, self._policy = [], set(), clock
+            for task in self._tasks.values():
+                if task.row.status == TaskStatus.OPEN:
+                    self._watch(clock, task.row)
+        while self._due and self._due[0][0] <= clock.at:
+            _, task_id = heapq.heappop(self._due)
+            self._watched.discard(task_id)
+            task = self._tasks.get(task_id)
+            if task is None or task.row.status != TaskStatus.OPEN:
+                continue
+            if clock.deadline(task.row) > clock.at:
+                self._watch(clock, task.row)
+            elif seq > task.row.seq:
+                task.row.status, task.row.seq = TaskStatus.ABANDONED.value, seq
+                self._touched(task, seq)
+
+    def _watch(self, policy: Clock, row: TaskRow) -> None:
+        self._watched.add(row.task_id)
+        heapq.heappush(self._due, (policy.deadline(row), row.task_id))
+
+    # --- what came of it --------------------------------------------------------------------------
+
+    def _snapshot(self, messages: Sequence[Message]) -> Snapshot:
+        partition, epoch = self.partition, self.epoch
+        return Snapshot(
+            events=self._new_lines,
+            windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],
+            tasks=[task.row.line() for task in self._dirty_tasks.values()],
+            envelopes=[
+                Envelope(
+                    partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead
+                ).line()
+                for m in messages
+            ],
+        )

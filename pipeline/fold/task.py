@@ -1,0 +1,222 @@
+"""A task: what its events add up to, whatever order they come in.
+
+Every fact is a sum over the task's distinct events, or the value of the one with the greatest rank,
+so a task is a function of the set of its events. Only abandonment depends on the order of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pipeline.fold.facts import Facts
+from schemas.event import Event
+from schemas.rows import TaskRow
+from schemas.units import bucket
+from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, TaskStatus
+
+Rank = tuple[int, ...]
+LOWEST: Rank = ()
+
+_WORK = SPANS | {Kind.CLAIM, Kind.INTERVENTION}
+_ROLLUPS = frozenset({Kind.AGENT_RUN, Kind.WORKFLOW_RUN})
+_MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
+_IN_COSTS = frozenset({Kind.TOOL_CALL, Kind.STEP, Kind.OTHER})
+
+
+class Task:
+    """A task's row, and the evidence that the row alone does not hold."""
+
+    __slots__ = (
+        "_claim",
+        "_cost",
+        "_satisfaction",
+        "_scores",
+        "_sources",
+        "_verdict",
+        "evidence",
+        "ids",
+        "placed",
+        "row",
+    )
+
+    def __init__(self, row: TaskRow, *, evidence: bool = True) -> None:
+        self.row = row
+        self.evidence = evidence
+        """False: only the row is here; before an event is applied, `rebuild` must bring the rest."""
+        self.ids: set[int] = set()
+        """Hashes of the events that are in the row."""
+        self.placed: Facts | None = None
+        """What its window counts of it now."""
+        self._claim = self._verdict = self._cost = self._satisfaction = LOWEST
+        self._scores: dict[str, Rank] = {}
+        self._sources: dict[tuple[str, ...], Rank] = {}
+
+    def apply(self, event: Event, seq: int, seen: int) -> bool:
+        """Take in an event that came at `seq` in a message of Kafka timestamp `seen` (µs). False: it is known."""
+        ids = self.ids
+        if event.hash in ids:
+            return False
+        ids.add(event.hash)
+        row = self.row
+        row.seq = seq
+        row.events += 1
+        if event.task_source != row.task_source:
+            row.task_source = _surer(event.task_source, row.task_source)
+        kind = event.kind
+        if kind in SPANS:
+            self._span(event)
+        else:
+            _LEARNT[kind](self, event)
+        if kind in _WORK:
+            self._work(event, seen)
+        return True
+
+    def _work(self, event: Event, seen: int) -> None:
+        row = self.row
+        row.last_at = max(row.last_at, event.at)
+        row.last_seen = max(row.last_seen, seen)
+        if event.trace_id and event.trace_id not in row.trace_ids:
+            row.trace_ids = sorted([*row.trace_ids, event.trace_id])
+        self._dimensions(event)
+        row.status = TaskStatus.FINISHED.value if self._claim else TaskStatus.OPEN.value
+
+    # --- spans -----------------------------------------------------------------------------------
+
+    def _span(self, event: Event) -> None:
+        row, kind = self.row, event.kind
+        if not row.start_at or event.start < row.start_at:
+            row.start_at = event.start
+        if kind in ACTIONS:
+            self._action(event)
+        if event.root:
+            self._claimed(event)
+        if event.cost is not None:
+            self._spent(event)
+        elif kind == Kind.MODEL_CALL:
+            row.unpriced += 1
+
+    def _action(self, event: Event) -> None:
+        row, kind = self.row, event.kind
+        failed = bool(event.error_type)
+        row.actions += 1
+        row.action_errors += failed
+        index = bucket(event.at - event.start)
+        row.latency_us[index] = row.latency_us.get(index, 0) + 1
+        if kind in _MODEL_USE:
+            row.model_calls += kind == Kind.MODEL_CALL
+            row.usage_known += event.input_tokens is not None
+            row.input_tokens += event.input_tokens or 0
+            row.output_tokens += event.output_tokens or 0
+            row.cache_read_tokens += event.cache_read_tokens or 0
+            row.cache_write_tokens += event.cache_write_tokens or 0
+            row.reasoning_tokens += event.reasoning_tokens or 0
+        elif kind == Kind.TOOL_CALL:
+            row.tool_calls += 1
+            row.tool_errors += failed
+
+    def _spent(self, event: Event) -> None:
+        """A root's cost is the account of the whole task; a roll-up below it would count its steps again."""
+        row, cost = self.row, event.cost or 0
+        if event.root:
+            rank = (event.explicit, event.at, event.hash)
+            if rank > self._cost:
+                self._cost, row.root_cost = rank, cost
+        elif event.kind in _IN_COSTS:
+            row.costs["tool"] = row.costs.get("tool", 0) + cost
+        elif event.kind not in _ROLLUPS:
+            row.step_cost += cost
+
+    def _dimensions(self, event: Event) -> None:
+        """Each dimension has the value of the most telling work that names it: roots, then runs, then steps."""
+        told = (
+            event.tenant, event.workflow, event.stage, event.environment,
+            event.agent, event.agent_version, event.case_type, event.model,
+        )  # fmt: skip
+        telling = 3 if event.root else 2 if event.kind in _ROLLUPS else 1 if event.kind in SPANS else 0
+        rank = (telling, -event.at, event.hash)
+        held = self._sources.get(told, LOWEST)
+        if rank <= held:
+            return
+        self._sources[told] = rank
+        if held and len(self._sources) == 1:
+            return
+        row, ranked = self.row, sorted(self._sources.items(), key=lambda s: s[1], reverse=True)
+        for i, name in enumerate(DIMENSIONS):
+            setattr(row, name, next((values[i] for values, _ in ranked if values[i]), ""))
+
+    # --- what is learnt --------------------------------------------------------------------------
+
+    def _claimed(self, event: Event) -> None:
+        rank = (event.explicit, event.at, event.hash)
+        if rank > self._claim:
+            self._claim = rank
+            row = self.row
+            row.claim, row.claim_at, row.claim_explicit = event.value, event.at, event.explicit
+
+    def _verified(self, event: Event) -> None:
+        rank = (event.at, event.hash)
+        if rank > self._verdict:
+            self._verdict = rank
+            row = self.row
+            row.verdict, row.verdict_at, row.verifier = event.value, event.at, event.name
+            row.weight = event.weight
+
+    def _intervened(self, event: Event) -> None:
+        row = self.row
+        row.interventions[event.name] = row.interventions.get(event.name, 0) + 1
+        row.human_us += event.number or 0
+        if event.cost is not None:
+            row.costs["human"] = row.costs.get("human", 0) + event.cost
+
+    def _answered(self, event: Event) -> None:
+        row = self.row
+        row.answered = 1
+        row.complaint |= event.flag or 0
+        rank = (event.at, event.hash)
+        if event.number is not None and rank > self._satisfaction:
+            self._satisfaction, row.satisfaction = rank, event.number
+
+    def _charged(self, event: Event) -> None:
+        self.row.costs[event.name] = self.row.costs.get(event.name, 0) + (event.cost or 0)
+
+    def _scored(self, event: Event) -> None:
+        rank = (event.at, event.hash)
+        if event.number is not None and rank > self._scores.get(event.name, LOWEST):
+            self._scores[event.name] = rank
+            self.row.scores[event.name] = event.number
+
+    def _noted(self, event: Event) -> None:
+        """A business outcome is read from the raw events; the row only counts it."""
+
+
+_LEARNT: dict[str, Callable[[Task, Event], None]] = {
+    Kind.CLAIM: Task._claimed,
+    Kind.VERDICT: Task._verified,
+    Kind.INTERVENTION: Task._intervened,
+    Kind.FEEDBACK: Task._answered,
+    Kind.COST: Task._charged,
+    Kind.SCORE: Task._scored,
+    Kind.OUTCOME: Task._noted,
+}
+
+
+def _surer(one: str, other: str) -> str:
+    """Of two ways in which a task id was found, the one to show: anything beats the trace."""
+    told = sorted(source for source in (one, other) if source and source != "trace")
+    return told[0] if told else one or other
+
+
+def rebuild(row: TaskRow, events: Iterable[tuple[int, Event]]) -> Task:
+    """A task as it was at `row.seq`, from its raw events (of `seq` up to the row's own) in any order.
+
+    What only the log knew, when it was last seen and whether it was given up, comes from the row.
+    """
+    task = Task(TaskRow(row.partition, row.epoch, row.task_id))
+    for seq, event in sorted(events, key=lambda e: e[0]):
+        if seq <= row.seq:
+            task.apply(event, seq, 0)
+    made = task.row
+    made.seq, made.last_seen = row.seq, row.last_seen
+    if row.status == TaskStatus.ABANDONED and made.status == TaskStatus.OPEN:
+        made.status = TaskStatus.ABANDONED.value
+    return task

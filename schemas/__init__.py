@@ -1,0 +1,1 @@
+"""The contract: what agents emit, what travels on `agent.actions`, what lands in ClickHouse. No I/O."""

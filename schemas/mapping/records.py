@@ -1,0 +1,253 @@
+"""From decoded OTLP records to canonical events, or to a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import xxhash
+from pydantic import ValidationError
+
+from schemas.contract import EVENTS, TaskSpan
+from schemas.event import Event, event_hash
+from schemas.mapping import learnt
+from schemas.mapping.reader import Fields, Reader, classify
+from schemas.mapping.values import Ignored, Rejected, text_of
+from schemas.otlp import LogRecord, Malformed, Record, Source, SpanRecord
+from schemas.units import MINUTE_US
+from schemas.words import ACTIONS, Kind, Outcome, Reason, Stage
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one record may hold. Each is a named limit of the configuration (`limits.*`)."""
+
+    attributes: int = 20_000
+    """Attributes of a record."""
+    text_bytes: int = 1_024
+    """UTF-8 bytes of an id, a name or a dimension."""
+    oldest_days: int = 400
+    """How long before its Kafka timestamp an event may have happened."""
+    future_minutes: int = 60
+    """How long after its Kafka timestamp an event may have happened: clocks differ."""
+
+
+class Prices(Protocol):
+    """What a model call cost, in nano-dollars, at the prices of its time; None: not known."""
+
+    def price(self, provider: str, model: str, at: int, usage: Mapping[str, int | None]) -> int | None: ...
+
+
+class NoPrices:
+    """Knows no price: a cost that an agent does not report is unknown."""
+
+    def price(self, provider: str, model: str, at: int, usage: Mapping[str, int | None]) -> int | None:
+        return None
+
+
+@dataclass
+class Mapper:
+    """Maps records by the user's aliases, allow-list, limits and prices. Pure: same record, same event."""
+
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    allow: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    prices: Prices = field(default_factory=NoPrices)
+    human_usd_per_hour: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.aliases)
+
+    def events(self, record: Record, received: int) -> list[Event]:
+        """The events of a record that came in a message of time `received` (microseconds).
+
+        Raises Rejected; never anything else.
+        """
+        if isinstance(record, Malformed):
+            raise Rejected(Reason.NOT_OTLP, record.detail)
+        if len(record.attributes) > self.limits.attributes:
+            raise Rejected(
+                Reason.LIMIT_EXCEEDED,
+                f"{len(record.attributes)} attributes in a record; limits.attributes allows {self.limits.attributes}",
+            )
+        try:
+            if isinstance(record, SpanRecord):
+                return [self._span(record, received)]
+            return self._log(record, received)
+        except ValidationError as error:
+            raise Rejected(Reason.INVALID_ATTRIBUTE, explain(error)) from None
+
+    # --- spans -----------------------------------------------------------------------------------
+
+    def _span(self, s: SpanRecord, received: int) -> Event:
+        _require_id(s.trace_id, 32, "trace id")
+        _require_id(s.span_id, 16, "span id")
+        fields, names = self.reader.read(s.attributes)
+        own = TaskSpan.model_validate(_own(fields)) if _OWN_SPAN & fields.keys() else _EMPTY_SPAN
+        event = self._blank(f"{s.trace_id}:{s.span_id}", s.source, fields, names, s.trace_id)
+        event.start, event.at = self._time(s.start_ns, received), self._time(s.end_ns or s.start_ns, received)
+        event.start = min(event.start, event.at)
+        event.span_id, event.parent_id = s.span_id, s.parent_id.strip("0") and s.parent_id
+        event.kind = kind = classify(fields)
+        event.case_type = own.task_type or ""
+        event.error_type = _error_type(s, fields)
+        self._usage(event, fields, own.cost)
+        event.root = int(own.outcome is not None or (not event.parent_id and kind not in ACTIONS))
+        if own.outcome is not None:
+            event.value, event.explicit = str(own.outcome), 1
+        elif event.root:
+            event.value = str(Outcome.FAILURE if s.failed else Outcome.SUCCESS)
+        event.attributes |= self._allowed(s.attributes)
+        return event
+
+    def _usage(self, event: Event, fields: Fields, own_cost: int | None) -> None:
+        ignored = Ignored()
+        limit = self.limits.text_bytes
+        model = ignored.text(fields, "response_model", limit) or ignored.text(fields, "request_model", limit)
+        event.model = "" if model == "unknown" else model
+        event.name = ignored.text(fields, "tool", limit) if event.kind == Kind.TOOL_CALL else event.model
+        event.input_tokens = ignored.count(fields, "input_tokens")
+        event.output_tokens = ignored.count(fields, "output_tokens")
+        event.cache_read_tokens = ignored.count(fields, "cache_read_tokens")
+        event.cache_write_tokens = ignored.count(fields, "cache_write_tokens")
+        event.reasoning_tokens = ignored.count(fields, "reasoning_tokens")
+        if own_cost is not None:
+            event.cost, event.cost_source = own_cost, "reported"
+        elif event.kind == Kind.MODEL_CALL and event.input_tokens is not None:
+            usage = {name: getattr(event, name) for name in _USAGE}
+            provider = ignored.text(fields, "provider", limit)
+            event.cost = self.prices.price(provider, event.model, event.at, usage)
+            event.cost_source = "" if event.cost is None else "priced"
+        if ignored.names:
+            event.attributes["trueup.ignored"] = ",".join(sorted(ignored.names))
+
+    # --- log records -----------------------------------------------------------------------------
+
+    def _log(self, r: LogRecord, received: int) -> list[Event]:
+        model = EVENTS.get(r.event_name)
+        if model is None:
+            if r.event_name.startswith("trueup."):
+                raise Rejected(
+                    Reason.UNKNOWN_EVENT, f"{r.event_name!r:.200} is not one of {', '.join(EVENTS)}"
+                )
+            return []  # somebody else's log line: not telemetry of tasks
+        said = model.model_validate(r.attributes)
+        fields, names = self.reader.read(r.attributes)
+        event_id = text_of(fields.get("event_id"), "trueup.event.id", self.limits.text_bytes) or record_id(r)
+        event = self._blank(event_id, r.source, fields, names, r.trace_id)
+        event.at = event.start = self._time(r.time_ns, received)
+        event.span_id = r.span_id
+        event.attributes |= self._allowed(r.attributes)
+        return learnt.fill(event, said, self.human_usd_per_hour)
+
+    # --- both ------------------------------------------------------------------------------------
+
+    def _blank(
+        self, event_id: str, source: Source, fields: Fields, names: Mapping[str, str], trace_id: str
+    ) -> Event:
+        """An event with its identity, task and dimensions; what a record says itself beats its resource."""
+        resource, resource_names = self.reader.read(source.attributes)
+        limit = self.limits.text_bytes
+
+        def text(name: str) -> str:
+            if name in fields:
+                return text_of(fields[name], names[name], limit)
+            return text_of(resource.get(name), resource_names.get(name, name), limit)
+
+        task_id, task_source = (
+            text_of(fields.get("task_id"), "trueup.task.id", limit),
+            names.get("task_id", ""),
+        )
+        if not task_id:
+            task_id, task_source = trace_id, "trace"
+        service = text("service")
+        return Event(
+            hash=event_hash(event_id), kind="", task_id=task_id, task_source=task_source, event_id=event_id,
+            at=0, start=0, tenant=text("tenant"), workflow=text("workflow") or service, stage=_stage(text("stage")),
+            environment=text("environment"), agent=text("agent") or service,
+            agent_version=text("agent_version") or text("service_version"), case_type="", model="",
+            trace_id=trace_id, span_id="", parent_id="", root=0, name="", error_type="", input_tokens=None,
+            output_tokens=None, cache_read_tokens=None, cache_write_tokens=None, reasoning_tokens=None,
+            cost=None, cost_source="", value="", explicit=0, number=None, weight=0, flag=None, attributes={},
+        )  # fmt: skip
+
+    def _time(self, nanoseconds: int, received: int) -> int:
+        at = nanoseconds // 1_000
+        limits = self.limits
+        if at < received - limits.oldest_days * DAY_US:
+            raise Rejected(
+                Reason.TIME_OUT_OF_RANGE,
+                f"{at} µs is more than limits.oldest_days ({limits.oldest_days}) before its message",
+            )
+        if at > received + limits.future_minutes * MINUTE_US:
+            raise Rejected(
+                Reason.TIME_OUT_OF_RANGE,
+                f"{at} µs is more than limits.future_minutes ({limits.future_minutes}) after its message",
+            )
+        return at
+
+    def _allowed(self, attributes: Mapping[str, Any]) -> dict[str, str]:
+        if not self.allow:
+            return {}
+        kept = {name: attributes[name] for name in self.allow if name in attributes}
+        return {
+            name: str(value)[: self.limits.text_bytes] for name, value in kept.items() if value is not None
+        }
+
+
+_USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_OWN_FIELDS = {"task_type": "trueup.task.type", "outcome": "trueup.task.outcome", "cost": "trueup.cost.usd"}
+_OWN_SPAN = _OWN_FIELDS.keys()
+_EMPTY_SPAN = TaskSpan.model_validate({})
+
+
+def _own(fields: Fields) -> dict[str, Any]:
+    return {attribute: fields[name] for name, attribute in _OWN_FIELDS.items() if name in fields}
+
+
+def _error_type(s: SpanRecord, fields: Fields) -> str:
+    """`error.type`, else the type of the exception event, else `_OTHER` for a failed span, else nothing."""
+    told = fields.get("error_type")
+    if isinstance(told, str):
+        return told[:256]
+    if not s.failed:
+        return ""
+    for event in s.events:
+        kind = event.attributes.get("exception.type")
+        if event.name == "exception" and isinstance(kind, str):
+            return kind[:256]
+    return "_OTHER"
+
+
+def _stage(value: str) -> str:
+    try:
+        return str(Stage(value)) if value else str(Stage.PRODUCTION)
+    except ValueError:
+        raise Rejected(
+            Reason.INVALID_ATTRIBUTE, f"trueup.stage is {value!r:.80}; it is pilot, production or control"
+        ) from None
+
+
+def _require_id(value: str, digits: int, what: str) -> None:
+    hexadecimal = len(value) == digits and not value.strip("0123456789abcdef")
+    if not hexadecimal or not value.strip("0"):
+        raise Rejected(
+            Reason.NO_IDENTITY, f"the {what} is {value!r:.80}; {digits} hexadecimal digits are needed"
+        )
+
+
+def record_id(r: LogRecord) -> str:
+    """The identity of a log record that brings none: a hash of what it says."""
+    said = (r.event_name, r.time_ns, r.trace_id, r.span_id, sorted(r.attributes.items()))
+    return xxhash.xxh3_128_hexdigest(msgspec.json.encode(said, enc_hook=str))
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with which attribute, without repeating values that may be content."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'event'}: {e['msg']}"[:200] for e in error.errors()[:5]
+    )

@@ -1,0 +1,117 @@
+"""Which attribute of which convention says what. To add a convention, add rows (and a captured fixture).
+
+Rows of one field are in the order of precedence: the first attribute that is present wins. Versions:
+OpenTelemetry GenAI semantic conventions 1.42-dev and, where marked, 1.30 and before; OpenInference
+0.1.42; OpenLLMetry semantic conventions 0.5.1; MCP SDK 2.3.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from schemas.words import Kind
+
+VERSION: Final = "2026-11"
+
+
+class Row(NamedTuple):
+    """`attribute` of `convention` gives `field` of an event."""
+
+    field: str
+    attribute: str
+    convention: str
+
+
+OWN, GENAI, GENAI_OLD = "trueup", "OpenTelemetry GenAI", "OpenTelemetry GenAI 1.30"
+INFERENCE, LLMETRY, OTEL = "OpenInference", "OpenLLMetry", "OpenTelemetry"
+
+ROWS: Final = (
+    Row("task_id", "trueup.task.id", OWN),
+    Row("task_type", "trueup.task.type", OWN),
+    Row("outcome", "trueup.task.outcome", OWN),
+    Row("workflow", "trueup.workflow", OWN),
+    Row("stage", "trueup.stage", OWN),
+    Row("tenant", "trueup.tenant", OWN),
+    Row("cost", "trueup.cost.usd", OWN),
+    Row("environment", "deployment.environment.name", OTEL),
+    Row("environment", "deployment.environment", OTEL),
+    Row("service", "service.name", OTEL),
+    Row("service_version", "service.version", OTEL),
+    Row("error_type", "error.type", OTEL),
+    Row("agent", "gen_ai.agent.name", GENAI),
+    Row("agent", "agent.name", INFERENCE),
+    Row("agent_version", "gen_ai.agent.version", GENAI),
+    Row("response_model", "gen_ai.response.model", GENAI),
+    Row("response_model", "llm.response.model_name", INFERENCE),
+    Row("request_model", "gen_ai.request.model", GENAI),
+    Row("request_model", "llm.model_name", INFERENCE),
+    Row("request_model", "llm.request.model_name", INFERENCE),
+    Row("provider", "gen_ai.provider.name", GENAI),
+    Row("provider", "gen_ai.system", GENAI_OLD),
+    Row("provider", "llm.provider", INFERENCE),
+    Row("provider", "llm.system", INFERENCE),
+    Row("tool", "gen_ai.tool.name", GENAI),
+    Row("tool", "tool.name", INFERENCE),
+    Row("input_tokens", "gen_ai.usage.input_tokens", GENAI),
+    Row("input_tokens", "gen_ai.usage.prompt_tokens", GENAI_OLD),
+    Row("input_tokens", "llm.token_count.prompt", INFERENCE),
+    Row("input_tokens", "llm.usage.prompt_tokens", LLMETRY),
+    Row("output_tokens", "gen_ai.usage.output_tokens", GENAI),
+    Row("output_tokens", "gen_ai.usage.completion_tokens", GENAI_OLD),
+    Row("output_tokens", "llm.token_count.completion", INFERENCE),
+    Row("output_tokens", "llm.usage.completion_tokens", LLMETRY),
+    Row("cache_read_tokens", "gen_ai.usage.cache_read.input_tokens", GENAI),
+    Row("cache_read_tokens", "gen_ai.usage.cache_read_input_tokens", LLMETRY),
+    Row("cache_read_tokens", "llm.token_count.prompt_details.cache_read", INFERENCE),
+    Row("cache_write_tokens", "gen_ai.usage.cache_write.input_tokens", GENAI),
+    Row("cache_write_tokens", "gen_ai.usage.cache_creation.input_tokens", GENAI),
+    Row("cache_write_tokens", "gen_ai.usage.cache_write_input_tokens", LLMETRY),
+    Row("cache_write_tokens", "gen_ai.usage.cache_creation_input_tokens", LLMETRY),
+    Row("cache_write_tokens", "llm.token_count.prompt_details.cache_write", INFERENCE),
+    Row("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens", GENAI),
+    Row("reasoning_tokens", "gen_ai.usage.reasoning_tokens", LLMETRY),
+    Row("reasoning_tokens", "llm.token_count.completion_details.reasoning", INFERENCE),
+    Row("event_id", "trueup.event.id", OWN),
+    # what a span is
+    Row("inference_kind", "openinference.span.kind", INFERENCE),
+    Row("llmetry_kind", "traceloop.span.kind", LLMETRY),
+    Row("operation", "gen_ai.operation.name", GENAI),
+    Row("request_type", "llm.request.type", LLMETRY),
+    Row("mcp_method", "mcp.method.name", "MCP"),
+)
+
+
+class KindRow(NamedTuple):
+    """A span whose `field` has the value `value` is of `kind`; the first row that fits decides."""
+
+    field: str
+    value: str
+    kind: Kind
+
+
+KINDS: Final = (
+    KindRow("inference_kind", "LLM", Kind.MODEL_CALL),
+    KindRow("inference_kind", "TOOL", Kind.TOOL_CALL),
+    KindRow("inference_kind", "AGENT", Kind.AGENT_RUN),
+    KindRow("inference_kind", "RETRIEVER", Kind.RETRIEVAL),
+    KindRow("inference_kind", "EMBEDDING", Kind.EMBEDDING),
+    KindRow("inference_kind", "GUARDRAIL", Kind.GUARDRAIL),
+    KindRow("inference_kind", "CHAIN", Kind.STEP),
+    KindRow("llmetry_kind", "workflow", Kind.WORKFLOW_RUN),
+    KindRow("llmetry_kind", "task", Kind.STEP),
+    KindRow("operation", "execute_task", Kind.STEP),
+    KindRow("operation", "chat", Kind.MODEL_CALL),
+    KindRow("operation", "generate_content", Kind.MODEL_CALL),
+    KindRow("operation", "text_completion", Kind.MODEL_CALL),
+    KindRow("operation", "execute_tool", Kind.TOOL_CALL),
+    KindRow("operation", "invoke_agent", Kind.AGENT_RUN),
+    KindRow("operation", "invoke_workflow", Kind.WORKFLOW_RUN),
+    KindRow("operation", "retrieval", Kind.RETRIEVAL),
+    KindRow("operation", "embeddings", Kind.EMBEDDING),
+    KindRow("operation", "plan", Kind.STEP),
+    KindRow("llmetry_kind", "agent", Kind.AGENT_RUN),
+    KindRow("llmetry_kind", "tool", Kind.TOOL_CALL),
+    KindRow("request_type", "chat", Kind.MODEL_CALL),
+    KindRow("request_type", "completion", Kind.MODEL_CALL),
+    KindRow("mcp_method", "tools/call", Kind.TOOL_CALL),
+)

@@ -1,0 +1,94 @@
+"""A store in memory: for tests of the fold, and the shortest statement of what a store does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from schemas.event import Event, decode_line
+from schemas.rows import DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
+from schemas.words import TaskStatus
+
+
+class MemoryStore:
+    """Rows in dictionaries. Implements `sinks.port.Store`."""
+
+    def __init__(self) -> None:
+        self.raw: dict[tuple[int, str, int], tuple[int, Event]] = {}
+        self.window_rows: dict[tuple[int, WindowKey], WindowRow] = {}
+        self.task_rows: dict[tuple[int, str], TaskRow] = {}
+        self.dead_letters: dict[tuple[str, int, int, int], DeadLetter] = {}
+        self.envelopes: dict[tuple[int, int], Envelope] = {}
+
+    def write(self, table: str, lines: Sequence[bytes]) -> None:
+        keep = getattr(self, f"_keep_{table}")
+        for line in lines:
+            keep(line)
+
+    def _keep_events(self, line: bytes) -> None:
+        partition, seq, event = decode_raw(line)
+        key = (partition, event.task_id, event.hash)
+        if key not in self.raw or seq < self.raw[key][0]:
+            self.raw[key] = (seq, event)
+
+    def _keep_windows(self, line: bytes) -> None:
+        partition, row = WindowRow.from_line(line)
+        held = self.window_rows.get((partition, row.key))
+        if held is None or row.seq >= held.seq:
+            self.window_rows[partition, row.key] = row
+
+    def _keep_tasks(self, line: bytes) -> None:
+        row = msgspec.json.decode(line, type=TaskRow)
+        held = self.task_rows.get((row.partition, row.task_id))
+        if held is None or row.seq >= held.seq:
+            self.task_rows[row.partition, row.task_id] = row
+
+    def _keep_dead_letters(self, line: bytes) -> None:
+        row = msgspec.json.decode(line, type=DeadLetter)
+        self.dead_letters[row.topic, row.partition, row.offset, row.index] = row
+
+    def _keep_envelopes(self, line: bytes) -> None:
+        row = msgspec.json.decode(line, type=Envelope)
+        self.envelopes[row.partition, row.offset] = row
+
+    def frontier(self, partition: int) -> int:
+        rows = [r.seq for (p, _), r in self.window_rows.items() if p == partition]
+        return max([*rows, *(r.seq for r in self.task_rows.values() if r.partition == partition)], default=-1)
+
+    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
+        return [
+            _copy_task(row)
+            for row in self.task_rows.values()
+            if row.partition == partition and row.status == TaskStatus.OPEN
+        ]
+
+    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
+        found = (self.task_rows.get((partition, task_id)) for task_id in task_ids)
+        return [_copy_task(row) for row in found if row is not None]
+
+    def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
+        found: dict[str, list[tuple[int, Event]]] = {task_id: [] for task_id in upto}
+        for (p, task_id, _), (seq, event) in self.raw.items():
+            if p == partition and task_id in upto and seq <= upto[task_id]:
+                found[task_id].append((seq, event))
+        return found
+
+    def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
+        found = (self.window_rows.get((partition, key)) for key in keys)
+        return [WindowRow.from_line(row.line(partition, 0))[1] for row in found if row is not None]
+
+
+def _copy_task(row: TaskRow) -> TaskRow:
+    return msgspec.json.decode(row.line(), type=TaskRow)
+
+
+def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:
+    """An event's line as a row of `raw_events`: where it came from, before what it says."""
+    return b"[%d,%d,%d,%b" % (partition, epoch, seq, line[1:])
+
+
+def decode_raw(line: bytes) -> tuple[int, int, Event]:
+    """Partition, seq and event of a row of `raw_events`."""
+    head = line[1:].split(b",", 3)
+    return int(head[0]), int(head[2]), decode_line(b"[" + head[3])

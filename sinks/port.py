@@ -1,0 +1,74 @@
+"""The port between the fold and what keeps its rows.
+
+Writes are absolute rows, so each may be repeated. The order in which a snapshot is written and rows
+are loaded is what makes replays and stale owners harmless (`docs/decisions/0002-snapshots.md`): raw
+events, windows, tasks, dead letters, envelopes; and back tasks before windows.
+
+Every method may block. Transient means: nothing is known about what was written, try the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas.event import Event
+from schemas.rows import TaskRow, WindowKey, WindowRow
+
+
+class Transient(Exception):
+    """The store is away or overloaded. The same call may succeed later."""
+
+
+class Refused(Exception):
+    """The store will never take this: a defect of ours or of its schema. Retrying cannot help."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What one step of the fold leaves to be written: encoded rows, each a JSON array of its columns."""
+
+    events: list[bytes] = field(default_factory=list)
+    windows: list[bytes] = field(default_factory=list)
+    tasks: list[bytes] = field(default_factory=list)
+    dead_letters: list[bytes] = field(default_factory=list)
+    envelopes: list[bytes] = field(default_factory=list)
+
+    def extend(self, other: Snapshot) -> None:
+        """Join the snapshot of another partition to this one."""
+        for table in WRITE_ORDER:
+            getattr(self, table).extend(getattr(other, table))
+
+
+WRITE_ORDER = ("events", "windows", "tasks", "dead_letters", "envelopes")
+
+
+class Store(Protocol):
+    """Keeps rows by (epoch, partition, key); of the same key the one with the greatest seq."""
+
+    def write(self, table: str, lines: Sequence[bytes]) -> None:
+        """Write encoded rows of one of WRITE_ORDER durably. Raises Transient or Refused."""
+
+    def frontier(self, partition: int) -> int:
+        """The greatest seq of any window or task of a partition; -1 when there is none."""
+
+    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
+        """The tasks of a partition that are open."""
+
+    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
+        """Those of the tasks that exist."""
+
+    def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
+        """Task id -> its raw events with their seq, up to the seq given for the task."""
+
+    def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
+        """Those of the windows that exist."""
+
+
+def write(store: Store, snapshot: Snapshot) -> None:
+    """Write a snapshot in the order that keeps windows never behind tasks, and envelopes last."""
+    for table in WRITE_ORDER:
+        lines = getattr(snapshot, table)
+        if lines:
+            store.write(table, lines)
