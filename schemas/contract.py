@@ -115,11 +115,7 @@ class CostIncurred(Contract):
     def _period_is_ordered(self) -> CostIncurred:
         if (self.period_start is None) != (self.period_end is None):
             raise ValueError("set both trueup.period.start and trueup.period.end, or neither")
-        if (
-            self.period_start is not None
-            and self.period_end is not None
-            and self.period_end < self.period_start
-        ):
+        if self.period_start is not None and self.period_end is not None and self.period_end < self.period_start:
             raise ValueError("trueup.period.end is before trueup.period.start")
         return self
 

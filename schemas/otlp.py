@@ -115,10 +115,7 @@ def _protobuf_spans(request: Any) -> Iterator[SpanRecord]:
                     s.end_time_unix_nano,
                     s.status.code == 2,
                     _protobuf_attributes(s.attributes),
-                    [
-                        SpanEvent(e.name, e.time_unix_nano, _protobuf_attributes(e.attributes))
-                        for e in s.events
-                    ],
+                    [SpanEvent(e.name, e.time_unix_nano, _protobuf_attributes(e.attributes)) for e in s.events],
                     [(link.trace_id.hex(), link.span_id.hex()) for link in s.links],
                 )
 
@@ -203,9 +200,7 @@ def _json_span(source: Source, s: dict[str, Any]) -> SpanRecord:
         (s.get("status") or {}).get("code", 0) in (2, "STATUS_CODE_ERROR"),
         _json_attributes(s.get("attributes")),
         [
-            SpanEvent(
-                e.get("name", ""), int(e.get("timeUnixNano") or 0), _json_attributes(e.get("attributes"))
-            )
+            SpanEvent(e.get("name", ""), int(e.get("timeUnixNano") or 0), _json_attributes(e.get("attributes")))
             for e in s.get("events") or ()
         ],
         [(_json_id(link.get("traceId")), _json_id(link.get("spanId"))) for link in s.get("links") or ()],

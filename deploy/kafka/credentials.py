@@ -36,9 +36,7 @@ class Credentials:
         salt = secrets.token_bytes(24)
         salted = hashlib.pbkdf2_hmac("sha512", self.password.encode(), salt, _ITERATIONS)
         salt_text, salted_text = (base64.b64encode(part).decode() for part in (salt, salted))
-        details = (
-            f'name={self.username},iterations={_ITERATIONS},salt="{salt_text}",saltedpassword="{salted_text}"'
-        )
+        details = f'name={self.username},iterations={_ITERATIONS},salt="{salt_text}",saltedpassword="{salted_text}"'
         return f"{MECHANISM}=[{details}]"
 
 
@@ -73,6 +71,4 @@ def create(directory: Path, java: Path) -> Credentials:
 def _run(*command: str | Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if ran.returncode != 0:
-        raise RuntimeError(
-            f"{command[0]} {command[1]} failed, so there is no certificate: {ran.stdout}{ran.stderr}"
-        )
+        raise RuntimeError(f"{command[0]} {command[1]} failed, so there is no certificate: {ran.stdout}{ran.stderr}")

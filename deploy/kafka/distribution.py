@@ -109,19 +109,13 @@ def _directory() -> Path:
 def _java() -> Path:
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=str(Path(home) / "bin") if home else None)
-    fix = (
-        f"install it (Debian, Ubuntu: apt-get install openjdk-{_JAVA_NEEDED}-jdk-headless), or set JAVA_HOME"
-    )
+    fix = f"install it (Debian, Ubuntu: apt-get install openjdk-{_JAVA_NEEDED}-jdk-headless), or set JAVA_HOME"
     if found is None:
-        raise KafkaUnavailableError(
-            f"Apache Kafka needs Java {_JAVA_NEEDED} or newer and there is no `java`; {fix}"
-        )
+        raise KafkaUnavailableError(f"Apache Kafka needs Java {_JAVA_NEEDED} or newer and there is no `java`; {fix}")
     printed = _version_line(found)
     number = re.search(r'version "(\d+)', printed)
     if number is None or int(number[1]) < _JAVA_NEEDED:
-        raise KafkaUnavailableError(
-            f"Apache Kafka needs Java {_JAVA_NEEDED} or newer, {found} is {printed}; {fix}"
-        )
+        raise KafkaUnavailableError(f"Apache Kafka needs Java {_JAVA_NEEDED} or newer, {found} is {printed}; {fix}")
     return Path(found)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.kafka.credentials import MECHANISM, Credentials
 
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Node:
     @property
     def bootstrap(self) -> str:
         """host:port for clients."""
-        return f"{_HOST}:{self.client_port}"
+        return f"{HOST}:{self.client_port}"
 
 
 def broker_properties(
@@ -44,10 +44,10 @@ def broker_properties(
 
 def _listeners(node: Node, cluster: Sequence[Node]) -> dict[str, str | int]:
     ports = {"CLIENT": node.client_port, "BROKER": node.broker_port, "CONTROLLER": node.controller_port}
-    addresses = {name: f"{name}://{_HOST}:{port}" for name, port in ports.items()}
+    addresses = {name: f"{name}://{HOST}:{port}" for name, port in ports.items()}
     return {
         "process.roles": "broker,controller",
-        "controller.quorum.voters": ",".join(f"{peer.id}@{_HOST}:{peer.controller_port}" for peer in cluster),
+        "controller.quorum.voters": ",".join(f"{peer.id}@{HOST}:{peer.controller_port}" for peer in cluster),
         "listeners": ",".join(addresses.values()),
         "advertised.listeners": f"{addresses['CLIENT']},{addresses['BROKER']}",
         "controller.listener.names": "CONTROLLER",

@@ -5,6 +5,7 @@
 
 import argparse
 import base64
+import os
 import secrets
 import shutil
 import signal
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,11 +22,11 @@ from typing import Self
 
 from deploy.kafka import credentials as kafka_credentials
 from deploy.kafka.distribution import Distribution, KafkaUnavailableError, fetch, locate
-from deploy.kafka.properties import Node, broker_properties
+from deploy.kafka.properties import HOST, Node, broker_properties
+from deploy.local.process import ChildProcess, require_free_port
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
-_SERVING = b"Kafka Server started"
 
 
 class Kafka:
@@ -56,13 +56,9 @@ class Kafka:
             raise ValueError("a secure cluster makes its user and certificate anew: leave `data` out")
         self._distribution = locate()
         self._cleanup = ExitStack()
-        self.directory = data or Path(
-            self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="kafka-"))
-        )
+        self.directory = data or Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="kafka-")))
         self._kept = data is not None
-        self.credentials = (
-            kafka_credentials.create(self.directory, self._distribution.java) if secure else None
-        )
+        self.credentials = kafka_credentials.create(self.directory, self._distribution.java) if secure else None
         nodes = _nodes(brokers, port, self.directory)
         limits = {"message.max.bytes": message_max_bytes, "replica.fetch.max.bytes": message_max_bytes}
         flags = (f"-Xmx{heap_mb}m", *jvm)
@@ -126,7 +122,7 @@ class Kafka:
         self._brokers[broker].wait_until_serving()
 
     def pid(self, broker: int = 1) -> int | None:
-        """The process of one broker, None when it is not running."""
+        """The process group of one broker, None when it is not running."""
         return self._brokers[broker].pid
 
     def __enter__(self) -> Self:
@@ -149,15 +145,13 @@ class Kafka:
 
 
 class _Broker:
-    """One broker's process, its folder and its log."""
+    """One broker: its folder, and its process while it runs."""
 
     def __init__(self, node: Node, properties: str, distribution: Distribution, jvm: Sequence[str]) -> None:
         self.node = node
         self._distribution = distribution
         self._jvm = tuple(jvm)
-        self._log = node.directory / "broker.log"
-        self._log_start = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._properties = node.directory / "server.properties"
         node.directory.mkdir(parents=True, exist_ok=True)
         self._properties.write_text(properties)
@@ -168,43 +162,31 @@ class _Broker:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None or self._process.poll() is not None else self._process.pid
+        return self._process.pid if self._process and self._process.running else None
 
-    def format(self, cluster_id: str, user: Sequence[str]) -> "subprocess.Popen[str]":
+    def format(self, cluster_id: str, user: Sequence[str]) -> subprocess.Popen[str]:
         arguments = ("format", "--cluster-id", cluster_id, "--config", str(self._properties), *user)
         command = self._distribution.command("kafka.tools.StorageTool", *arguments)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
 
     def launch(self) -> None:
+        name, port = f"Kafka broker {self.node.id}", self.node.client_port
+        require_free_port(name, HOST, port, "choose another with --port, or end that process")
         command = self._distribution.command("kafka.Kafka", str(self._properties), jvm=self._jvm)
-        with self._log.open("ab") as log:
-            self._log_start = log.tell()
-            # Its own session: Ctrl-C in a terminal reaches us, and we decide how brokers stop.
-            self._process = subprocess.Popen(  # noqa: S603
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-
-    def signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
+        self._process = ChildProcess(name, command)
 
     def wait_until_serving(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while _SERVING not in (log := self._log.read_bytes()[self._log_start :]):
-            if self.pid is None or time.monotonic() > deadline:
-                why = "stopped" if self.pid is None else f"did not serve within {_START_SECONDS:.0f} s"
-                tail = "\n".join(log.decode(errors="replace").splitlines()[-15:])
-                raise RuntimeError(f"broker {self.node.id} {why}; the end of its log:\n{tail}")
-            time.sleep(0.02)
+        if self._process:
+            self._process.wait_for_line("Kafka Server started", _START_SECONDS)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the JVM and the keeper that watches over it alike, which are one process group."""
+        if self.pid is not None:
+            os.killpg(self.pid, number)
 
     def wait_until_gone(self) -> None:
-        if self._process is None:
-            return
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process:
+            self._process.stop(_STOP_SECONDS)
 
 
 def prepare() -> Distribution:
@@ -238,7 +220,7 @@ def _free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
+            each.bind((HOST, 0))
         return [each.getsockname()[1] for each in sockets]
 
 
@@ -248,9 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--port", type=int, default=9092, help="of the first broker; the next ones follow")
     parser.add_argument("--data", type=Path, help="keep the log in this folder; without it, it is removed")
-    parser.add_argument(
-        "--fetch-only", action="store_true", help="download Apache Kafka, prepare it, and stop"
-    )
+    parser.add_argument("--fetch-only", action="store_true", help="download Apache Kafka, prepare it, and stop")
     options = parser.parse_args(arguments)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

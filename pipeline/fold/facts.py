@@ -51,9 +51,7 @@ def facts(row: TaskRow) -> Facts | None:
         _count_people(row, counts)
         _count_cost(row, counts)
     cycle = bucket(max(0, row.claim_at - row.start_at)) if finished and row.start_at else None
-    return Facts(
-        key, tuple(counts.values()), cycle, dict(row.latency_us), dict(row.scores) if finished else {}
-    )
+    return Facts(key, tuple(counts.values()), cycle, dict(row.latency_us), dict(row.scores) if finished else {})
 
 
 def _count_work(row: TaskRow, counts: dict[str, int]) -> None:

@@ -174,8 +174,7 @@ class PartitionFold:
             old = [
                 key
                 for key, value in held.items()
-                if row_of(value).seq <= self.durable
-                and getattr(row_of(value), "status", "") != TaskStatus.OPEN
+                if row_of(value).seq <= self.durable and getattr(row_of(value), "status", "") != TaskStatus.OPEN
             ]
             for key in old[: excess + self._keep // 5]:
                 del held[key]
@@ -215,11 +214,7 @@ class PartitionFold:
             return
         self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
         self._touched(task, seq)
-        if (
-            self._policy is not None
-            and task.row.status == TaskStatus.OPEN
-            and event.task_id not in self._watched
-        ):
+        if self._policy is not None and task.row.status == TaskStatus.OPEN and event.task_id not in self._watched:
             self._watch(self._policy, task.row)
 
     def _touched(self, task: Task, seq: int) -> None:
@@ -305,9 +300,7 @@ class PartitionFold:
             windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],
             tasks=[task.row.line() for task in self._dirty_tasks.values()],
             envelopes=[
-                Envelope(
-                    partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead
-                ).line()
+                Envelope(partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead).line()
                 for m in messages
             ],
         )

@@ -28,9 +28,7 @@ FAILS = frozenset({"fail", "failed", "incorrect", "false", "failure", "no", "unr
 def fill(event: Event, said: Contract, human_usd_per_hour: Mapping[str, float]) -> list[Event]:
     """Complete an event with what was said; one record can be several events. Raises Rejected."""
     if not event.task_id and not (isinstance(said, CostIncurred | BusinessOutcome) and event.workflow):
-        raise Rejected(
-            Reason.NO_IDENTITY, "neither trueup.task.id nor a trace id says which task this is about"
-        )
+        raise Rejected(Reason.NO_IDENTITY, "neither trueup.task.id nor a trace id says which task this is about")
     match said:
         case TaskClaimed():
             event.kind, event.value, event.explicit, event.root = Kind.CLAIM, str(said.outcome), 1, 1

@@ -33,20 +33,14 @@ class Reader:
             self._add(row.attribute, row.field, rank if row.convention == OWN else rank + 10_000, ())
         for attribute, names in (aliases or {}).items():
             if attribute not in by_attribute:
-                raise ValueError(
-                    f"{attribute} is not an attribute of the contract: {', '.join(by_attribute)}"
-                )
+                raise ValueError(f"{attribute} is not an attribute of the contract: {', '.join(by_attribute)}")
             for rank, name in enumerate(names):
                 self._add(name, by_attribute[attribute], 1_000 + rank, ())
                 parts = name.split(".")
                 for cut in range(1, len(parts)):
-                    self._add(
-                        ".".join(parts[:cut]), by_attribute[attribute], 1_000 + rank, tuple(parts[cut:]), name
-                    )
+                    self._add(".".join(parts[:cut]), by_attribute[attribute], 1_000 + rank, tuple(parts[cut:]), name)
 
-    def _add(
-        self, attribute: str, field: str, rank: int, path: tuple[str, ...], name: str | None = None
-    ) -> None:
+    def _add(self, attribute: str, field: str, rank: int, path: tuple[str, ...], name: str | None = None) -> None:
         self._targets.setdefault(attribute, []).append(_Target(field, rank, path))
         self._names[field, rank] = name or attribute
 

@@ -131,9 +131,7 @@ class Mapper:
         model = EVENTS.get(r.event_name)
         if model is None:
             if r.event_name.startswith("trueup."):
-                raise Rejected(
-                    Reason.UNKNOWN_EVENT, f"{r.event_name!r:.200} is not one of {', '.join(EVENTS)}"
-                )
+                raise Rejected(Reason.UNKNOWN_EVENT, f"{r.event_name!r:.200} is not one of {', '.join(EVENTS)}")
             return []  # somebody else's log line: not telemetry of tasks
         said = model.model_validate(r.attributes)
         fields, names = self.reader.read(r.attributes)
@@ -146,9 +144,7 @@ class Mapper:
 
     # --- both ------------------------------------------------------------------------------------
 
-    def _blank(
-        self, event_id: str, source: Source, fields: Fields, names: Mapping[str, str], trace_id: str
-    ) -> Event:
+    def _blank(self, event_id: str, source: Source, fields: Fields, names: Mapping[str, str], trace_id: str) -> Event:
         """An event with its identity, task and dimensions; what a record says itself beats its resource."""
         resource, resource_names = self.reader.read(source.attributes)
         limit = self.limits.text_bytes
@@ -194,9 +190,7 @@ class Mapper:
         if not self.allow:
             return {}
         kept = {name: attributes[name] for name in self.allow if name in attributes}
-        return {
-            name: str(value)[: self.limits.text_bytes] for name, value in kept.items() if value is not None
-        }
+        return {name: str(value)[: self.limits.text_bytes] for name, value in kept.items() if value is not None}
 
 
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -235,9 +229,7 @@ def _stage(value: str) -> str:
 def _require_id(value: str, digits: int, what: str) -> None:
     hexadecimal = len(value) == digits and not value.strip("0123456789abcdef")
     if not hexadecimal or not value.strip("0"):
-        raise Rejected(
-            Reason.NO_IDENTITY, f"the {what} is {value!r:.80}; {digits} hexadecimal digits are needed"
-        )
+        raise Rejected(Reason.NO_IDENTITY, f"the {what} is {value!r:.80}; {digits} hexadecimal digits are needed")
 
 
 def record_id(r: LogRecord) -> str:
@@ -248,6 +240,4 @@ def record_id(r: LogRecord) -> str:
 
 def explain(error: ValidationError) -> str:
     """What is wrong with which attribute, without repeating values that may be content."""
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'event'}: {e['msg']}"[:200] for e in error.errors()[:5]
-    )
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'event'}: {e['msg']}"[:200] for e in error.errors()[:5])

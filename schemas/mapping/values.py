@@ -24,9 +24,7 @@ def text_of(value: Any, attribute: str, limit: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise Rejected(
-            Reason.INVALID_ATTRIBUTE, f"{attribute} is a {type(value).__name__}; it must be a string"
-        )
+        raise Rejected(Reason.INVALID_ATTRIBUTE, f"{attribute} is a {type(value).__name__}; it must be a string")
     if len(value) > limit or len(value.encode("utf-8", "replace")) > limit:
         raise Rejected(
             Reason.LIMIT_EXCEEDED,

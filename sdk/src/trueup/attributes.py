@@ -6,7 +6,7 @@ Standard OpenTelemetry names come first; `trueup.*` exists only where there is n
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 # --- resource or span ---------------------------------------------------------------------------
 SERVICE_NAME: Final = "service.name"
@@ -143,3 +143,12 @@ class CostCategory(StrEnum):
     HUMAN = "human"
     ENGINEERING = "engineering"
     OPERATIONS = "operations"
+
+
+OutcomeWord = Outcome | Literal["success", "failure", "escalated", "gave_up"]
+VerdictWord = Verdict | Literal["success", "failure", "inconclusive"]
+InterventionWord = (
+    Intervention | Literal["corrected", "rejected", "taken_over", "interrupted", "escalated", "approved"]
+)
+CostCategoryWord = CostCategory | Literal["model", "tool", "human", "engineering", "operations"]
+StageWord = Stage | Literal["pilot", "production", "control"]

@@ -1,10 +1,10 @@
-"""Checks of what the caller passed, at the call: a bad value is refused here, not days later in the pipeline."""
+"""Checks of arguments at the call: a bad value is refused here, not days later in the pipeline."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from numbers import Real
@@ -19,23 +19,23 @@ MOST_MINUTES = 100_000
 LARGEST_VALUE = 1e9
 """Of a business outcome, either side of 0."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_NS = 10**17
 """1973. A smaller time was meant as seconds, milliseconds or microseconds."""
 _LATEST_NS = 2**63 - 1
 
 
-class InvalidArgument(ValueError):
-    """An argument that the telemetry contract does not allow; the text says which, why and what is allowed."""
+class InvalidArgumentError(ValueError):
+    """An argument that the telemetry contract does not allow; the text says which and what is allowed."""
 
 
 def one_of(words: type[StrEnum], value: object, name: str) -> str:
     """`value` as one of the words of an enumeration."""
     try:
-        return words(value).value
+        return words(str(value)).value
     except ValueError:
         allowed = ", ".join(words)
-        raise InvalidArgument(f"{name} is {_shown(value)}; it must be one of: {allowed}") from None
+        raise InvalidArgumentError(f"{name} is {_shown(value)}; it must be one of: {allowed}") from None
 
 
 def text(value: object, name: str) -> str:
@@ -43,7 +43,7 @@ def text(value: object, name: str) -> str:
     if isinstance(value, int | UUID) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
-        raise InvalidArgument(
+        raise InvalidArgumentError(
             f"{name} is {_shown(value)}; it must be a string of 1 to {LONGEST_NAME} characters"
         )
     return value
@@ -52,7 +52,7 @@ def text(value: object, name: str) -> str:
 def texts(values: object, name: str) -> tuple[str, ...]:
     """Several names. A single string is a mistake: its letters would be taken as names."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidArgument(f"{name} is {_shown(values)}; it must be a list of names")
+        raise InvalidArgumentError(f"{name} is {_shown(values)}; it must be a list of names")
     return tuple(text(value, name) for value in values)
 
 
@@ -62,27 +62,27 @@ def number(value: object, low: float, high: float, name: str) -> float:
         result = float(value)
         if math.isfinite(result) and low <= result <= high:
             return result
-    raise InvalidArgument(f"{name} is {_shown(value)}; it must be a number from {low:g} to {high:g}")
+    raise InvalidArgumentError(f"{name} is {_shown(value)}; it must be a number from {low:g} to {high:g}")
 
 
 def flag(value: object, name: str) -> bool:
     """True or False, and nothing that merely looks like it."""
     if isinstance(value, bool):
         return value
-    raise InvalidArgument(f"{name} is {_shown(value)}; it must be True or False")
+    raise InvalidArgumentError(f"{name} is {_shown(value)}; it must be True or False")
 
 
 def nanoseconds(value: object, name: str) -> int:
     """A time as nanoseconds since the epoch: an aware datetime, or those nanoseconds."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise InvalidArgument(
+            raise InvalidArgumentError(
                 f"{name} is {value.isoformat()} without a time zone; add one, such as datetime.UTC"
             )
         return (value - _EPOCH) // timedelta(microseconds=1) * 1000
     if isinstance(value, int) and not isinstance(value, bool) and _EARLIEST_NS <= value <= _LATEST_NS:
         return value
-    raise InvalidArgument(
+    raise InvalidArgumentError(
         f"{name} is {_shown(value)}; it must be an aware datetime or nanoseconds since the epoch"
     )
 

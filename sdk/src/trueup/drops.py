@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from opentelemetry import metrics
 
+from trueup.forks import survive_fork
+
 logger = logging.getLogger(__name__)
 
 WARNING_INTERVAL = 60.0
@@ -47,16 +49,14 @@ class RareWarning:
         self._clock = clock
         self._interval = interval
         self._next = float("-inf")
-        self._lock = threading.Lock()
 
     def due(self) -> bool:
-        """Whether to warn now; True starts the next interval."""
-        with self._lock:
-            now = self._clock()
-            if now < self._next:
-                return False
-            self._next = now + self._interval
-            return True
+        """Whether to warn now; True starts the next interval. Two threads at once may both be told so."""
+        now = self._clock()
+        if now < self._next:
+            return False
+        self._next = now + self._interval
+        return True
 
 
 class Drops:
@@ -68,15 +68,23 @@ class Drops:
 
     def __init__(self, signal: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._signal = signal
-        self._counts: Counter[DropReason] = Counter()
-        self._untold: Counter[DropReason] = Counter()
         self._warning = RareWarning(clock)
-        self._lock = threading.Lock()
         self._metric = metrics.get_meter("trueup").create_counter(
             "trueup.sdk.dropped",
             unit="{item}",
             description="Spans, log records and events that were not delivered.",
         )
+        self._reset()
+        survive_fork(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[DropReason] = Counter()
+        self._untold: Counter[DropReason] = Counter()
+
+    def forked(self) -> None:
+        """A forked child counts from 0."""
+        self._reset()
 
     def add(self, reason: DropReason, count: int = 1, detail: str = "") -> None:
         """Count `count` dropped items; `detail` is shown if this is the minute's first warning."""

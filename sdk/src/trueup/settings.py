@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -18,14 +19,19 @@ COMPRESSIONS: Final = {"none": None, "gzip": "gzip", "lz4": "lz4", "zstd": "zsta
 
 BATCH_BYTES: Final = 256 * 1024
 """What one Kafka batch gathers within `linger_ms`."""
+RECORD_OVERHEAD: Final = 1024
+"""Room in a Kafka request beside the payload."""
 REQUEST_TIMEOUT_MS: Final = 10_000
 MAX_BLOCK_MS: Final = 5_000
 """How long the background thread waits for a topic's metadata before it starts over."""
 BOOTSTRAP_TIMEOUT_MS: Final = 5_000
 
+_SERVER: Final = re.compile(r"(?:[^\s:\[\]]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
 
 class SettingsError(ValueError):
-    """A setting cannot work; the text says which, why and the fix. Raised when a program starts, never later."""
+    """A setting cannot work; the text says which, why and the fix. Raised at the start, never later."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,11 @@ class KafkaSettings:
     linger_ms: int = 50
     """How long a batch waits for company, milliseconds."""
     max_request_size: int = 1_000_000
-    """Largest message, bytes before compression. The broker's limit (message.max.bytes) must not be smaller."""
+    """Largest message, bytes before compression. At most the broker's message.max.bytes."""
     queue_bytes: int = 16 * 1024 * 1024
     """The most that one exporter holds until Kafka acknowledges it, bytes; beyond that it drops."""
     delivery_timeout: float = 30.0
-    """Seconds without an acknowledgement after which the connection is given up and everything is sent again."""
+    """Seconds without acknowledgement after which the connection is given up, and all is sent again."""
     exit_timeout: float = 5.0
     """Seconds that a shutdown waits for Kafka, unless it is told otherwise."""
 
@@ -92,7 +98,7 @@ class KafkaSettings:
             "ssl_keyfile": self.ssl_keyfile,
             "compression_type": None if self.compression == "none" else self.compression,
             "linger_ms": self.linger_ms,
-            "max_request_size": self.max_request_size,
+            "max_request_size": self.max_request_size + RECORD_OVERHEAD,
             "batch_size": min(BATCH_BYTES, self.max_request_size),
             "acks": "all",
             "enable_idempotence": True,
@@ -126,35 +132,57 @@ def _password(path: str) -> str:
 
 
 def _check(settings: KafkaSettings) -> None:
+    _check_addresses(settings)
+    _check_security(settings)
+    _check_compression(settings.compression)
+    _check_sizes(settings)
+
+
+def _check_addresses(settings: KafkaSettings) -> None:
     if not settings.servers:
         raise SettingsError("bootstrap is empty; give host:port, such as 127.0.0.1:9092")
-    if settings.security_protocol not in SECURITY_PROTOCOLS:
+    for server in settings.servers:
+        if not _SERVER.fullmatch(server):
+            raise SettingsError(f"bootstrap has {server!r}; an address is host:port, such as 127.0.0.1:9092")
+    for topic in (settings.spans_topic, settings.logs_topic):
+        if not _TOPIC.fullmatch(topic):
+            raise SettingsError(
+                f"topic is {topic!r}; it must be 1 to 249 of the characters a-z A-Z 0-9 . _ -"
+            )
+
+
+def _check_security(settings: KafkaSettings) -> None:
+    protocol = settings.security_protocol
+    if protocol not in SECURITY_PROTOCOLS:
         allowed = ", ".join(SECURITY_PROTOCOLS)
+        raise SettingsError(f"security_protocol is {protocol!r}; it must be one of: {allowed}")
+    credentials = (settings.sasl_mechanism, settings.sasl_username, settings.sasl_password)
+    if protocol.startswith("SASL") and not all(credentials):
         raise SettingsError(
-            f"security_protocol is {settings.security_protocol!r}; it must be one of: {allowed}"
+            f"security_protocol {protocol} needs a mechanism, a user name and a password; "
+            f"set {PREFIX}SASL_MECHANISM, {PREFIX}SASL_USERNAME and {PASSWORD_FILE}"
         )
-    if settings.security_protocol.startswith("SASL") and not (
-        settings.sasl_mechanism and settings.sasl_username and settings.sasl_password
-    ):
-        raise SettingsError(
-            f"security_protocol is {settings.security_protocol}, which needs sasl_mechanism, sasl_username "
-            f"and a password; set {PREFIX}SASL_MECHANISM, {PREFIX}SASL_USERNAME and {PASSWORD_FILE}"
-        )
-    if settings.compression not in COMPRESSIONS:
-        allowed = ", ".join(COMPRESSIONS)
-        raise SettingsError(f"compression is {settings.compression!r}; it must be one of: {allowed}")
-    module = COMPRESSIONS[settings.compression]
+
+
+def _check_compression(compression: str) -> None:
+    if compression not in COMPRESSIONS:
+        raise SettingsError(f"compression is {compression!r}; it must be one of: {', '.join(COMPRESSIONS)}")
+    module = COMPRESSIONS[compression]
     if module is not None and find_spec(module) is None:
         raise SettingsError(
-            f"compression {settings.compression} needs the Python package {module}; install it or use gzip"
+            f"compression {compression} needs the Python package {module}; install it or use gzip"
         )
+
+
+def _check_sizes(settings: KafkaSettings) -> None:
     for name in ("max_request_size", "queue_bytes", "delivery_timeout", "exit_timeout"):
-        if getattr(settings, name) <= 0:
-            raise SettingsError(f"{name} is {getattr(settings, name)}; it must be greater than 0")
+        value = getattr(settings, name)
+        if not value > 0:
+            raise SettingsError(f"{name} is {value}; it must be greater than 0")
     if settings.linger_ms < 0:
         raise SettingsError(f"linger_ms is {settings.linger_ms}; it must be 0 or more")
     if settings.queue_bytes < settings.max_request_size:
         raise SettingsError(
-            f"queue_bytes is {settings.queue_bytes}, less than max_request_size ({settings.max_request_size}); "
-            "a full request must fit"
+            f"queue_bytes is {settings.queue_bytes}, so a request of max_request_size "
+            f"({settings.max_request_size}) would never fit; raise it"
         )

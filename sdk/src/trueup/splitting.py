@@ -22,7 +22,7 @@ class Piece(NamedTuple):
     """A serialised request and the number of spans or log records in it."""
 
     payload: bytes
-    count: int
+    items: int
 
 
 def pieces_of(

@@ -1,0 +1,242 @@
+"""The one configuration model: environment, file, command line and documentation all come from it.
+
+Order of precedence: environment (`TRUEUP_KAFKA__BOOTSTRAP=…`), then the file named by `--config` or
+`TRUEUP_CONFIG` (YAML), then the defaults here. Durations are written as `30s`, `15m`, `2h`, `1d`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from schemas.mapping.reader import Reader
+from schemas.mapping.records import Limits
+
+_LIMITS = Limits()
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text says what, why and the fix."""
+
+
+def parse_duration(value: Any) -> int:
+    """Seconds of `90`, `30s`, `15m`, `2h` or `1d`. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = re.fullmatch(r"(\d{1,9})([smhd]?)", value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f"{value!r} is not a duration; write 30s, 15m, 2h or 1d")
+    return int(found[1]) * _UNITS.get(found[2], 1)
+
+
+def show_duration(seconds: int) -> str:
+    """The shortest exact spelling of a duration."""
+    for unit in "dhm":
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{seconds // _UNITS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(show_duration, return_type=str)]
+
+
+class Section(BaseModel):
+    """A part of the configuration. A name it does not know is an error, not a silent nothing."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+def _secret(value: SecretStr | None, file: Path | None) -> str:
+    if file is not None:
+        try:
+            return file.read_text().strip()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read the secret in {file}: {error.strerror}; check the path and its rights"
+            ) from None
+    return value.get_secret_value() if value is not None else ""
+
+
+class Kafka(Section):
+    """Where the events are."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="brokers, host:port, separated by commas")
+    group: str = Field("trueup", description="consumer group of the workers")
+    spans_topic: str = Field("otlp_spans", description="OTLP traces, protobuf or JSON")
+    logs_topic: str = Field("otlp_logs", description="OTLP logs, protobuf or JSON")
+    actions_topic: str = Field("agent.actions", description="canonical events, keyed by task")
+    deadletter_topic: str = Field("agent.deadletter", description="what could not be used, and why")
+    partitions: int = Field(12, ge=1, le=4096, description="partitions of agent.actions; a change is a new epoch")
+    epoch: int = Field(0, ge=0, le=65535, description="raise it when agent.actions is recreated or repartitioned")
+    replication: int = Field(1, ge=1, le=9, description="replicas of topics that Trueup creates")
+    message_bytes: int = Field(900_000, ge=10_000, description="largest message that Trueup produces")
+    security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
+    sasl_mechanism: str = Field("SCRAM-SHA-512", description="SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN")
+    sasl_username: str = ""
+    sasl_password: SecretStr | None = None
+    sasl_password_file: Path | None = Field(None, description="read instead of sasl_password")
+    ssl_ca_file: Path | None = Field(None, description="certificate authority of the brokers")
+
+    @property
+    def password(self) -> str:
+        """The SASL password, from the file if one is named."""
+        return _secret(self.sasl_password, self.sasl_password_file)
+
+
+class ClickHouse(Section):
+    """Where results land."""
+
+    url: str = Field("http://127.0.0.1:8123", pattern=r"^https?://[^\s/@]+$", description="HTTP interface")
+    database: str = Field("trueup", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    user: str = "default"
+    password: SecretStr | None = None
+    password_file: Path | None = Field(None, description="read instead of password")
+    ca_file: Path | None = Field(None, description="certificate authority of the server")
+    retention_days: int = Field(400, ge=0, description="how long rows are kept; 0: for ever")
+
+    @property
+    def secret(self) -> str:
+        """The password, from the file if one is named."""
+        return _secret(self.password, self.password_file)
+
+
+class Worker(Section):
+    """How the worker batches."""
+
+    messages: int = Field(500, ge=1, description="most Kafka messages in a batch")
+    events: int = Field(50_000, ge=1, description="most events folded before they are written")
+    linger: float = Field(0.2, gt=0, le=60, description="seconds to wait for a batch to fill")
+    rows_held: int = Field(100_000, ge=100, description="closed tasks, and windows, kept in memory per partition")
+    clock: float = Field(5.0, gt=0, description="seconds between clock events")
+    commit: float = Field(1.0, gt=0, description="seconds between commits of offsets")
+
+
+class Http(Section):
+    """Health and metrics of a process."""
+
+    host: str = Field("127.0.0.1", description="loopback unless you open it")
+    port: int = Field(8080, ge=0, le=65535, description="/livez, /readyz, /metrics; 0: a free one")
+
+
+class LimitSettings(Section):
+    """Named limits. What exceeds one becomes a dead letter that names it."""
+
+    attributes: int = Field(_LIMITS.attributes, ge=1, description="attributes of a record")
+    text_bytes: int = Field(_LIMITS.text_bytes, ge=64, description="bytes of an id, a name or a dimension")
+    oldest_days: int = Field(_LIMITS.oldest_days, ge=1, description="age of an event when its message was sent")
+    future_minutes: int = Field(
+        _LIMITS.future_minutes, ge=0, description="how far ahead of its message an event may be"
+    )
+
+
+class Privacy(Section):
+    """What of the content may be kept: nothing, unless named here."""
+
+    allow: list[str] = Field(default_factory=list, description="attributes kept with an event")
+    dead_letters: str = Field("redacted", pattern="^(redacted|full)$", description="payload of dead letters")
+
+
+class Workflow(Section):
+    """What is special about one workflow."""
+
+    abandon_after: Duration | None = Field(None, description="silence after which an open task is abandoned")
+
+
+class Settings(BaseSettings):
+    """Everything a user can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRUEUP_", env_nested_delimiter="__", extra="forbid", validate_default=True
+    )
+
+    kafka: Kafka = Kafka()
+    clickhouse: ClickHouse = ClickHouse()
+    worker: Worker = Worker()
+    http: Http = Http()
+    limits: LimitSettings = LimitSettings()
+    privacy: Privacy = Privacy()
+    abandon_after: Duration = Field(3_600, description="silence after which an open task is abandoned")
+    workflows: dict[str, Workflow] = Field(default_factory=dict, description="by workflow name")
+    human_usd_per_hour: dict[str, float] = Field(
+        default_factory=dict, description="price of human time by role; `default` for the others"
+    )
+    aliases: dict[str, list[str]] = Field(
+        default_factory=dict, description="other names of an attribute of the contract"
+    )
+
+    @field_validator("aliases")
+    @classmethod
+    def _known_attributes(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        Reader(value)
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_outlives_retention(self) -> Settings:
+        kept = self.clickhouse.retention_days
+        if kept and self.limits.oldest_days > kept:
+            raise ValueError(
+                f"limits.oldest_days ({self.limits.oldest_days}) is more than clickhouse.retention_days ({kept}): "
+                "older events would vanish as they land; lower the one or raise the other"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = _file_in_use
+        yaml = (YamlConfigSettingsSource(settings_cls, yaml_file=file),) if file else ()
+        return (init_settings, env_settings, *yaml)
+
+
+_file_in_use: Path | None = None
+
+
+def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in force. `file` else `TRUEUP_CONFIG`; `overrides` win over all. Raises ConfigError."""
+    global _file_in_use  # noqa: PLW0603 - pydantic-settings asks a class method for its sources
+    named = file or (Path(os.environ["TRUEUP_CONFIG"]) if os.environ.get("TRUEUP_CONFIG") else None)
+    if named is not None and not named.is_file():
+        raise ConfigError(f"there is no configuration file {named}; check --config or TRUEUP_CONFIG")
+    environment = {k: v for k, v in os.environ.items() if k == "TRUEUP_CONFIG"}
+    _file_in_use = named
+    try:
+        for name in environment:
+            del os.environ[name]
+        return Settings(**dict(overrides or {}))
+    except ValidationError as error:
+        where = named or "the environment"
+        lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"the configuration in {where} cannot be used:\n" + "\n".join(lines)) from None
+    except ValueError as error:
+        raise ConfigError(f"the configuration in {named} cannot be read: {error}") from None
+    finally:
+        os.environ.update(environment)
+        _file_in_use = None

@@ -1,0 +1,125 @@
+"""kafka-python at the edges of the pipeline: topics, a producer, and how far the group has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from pipeline.config import ConfigError, Settings
+
+Positions = dict[TopicPartition, int]
+
+
+class Unreachable(Exception):
+    """Kafka does not answer: nothing can be decided."""
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """What every client of kafka-python is told. Secrets are read here and go nowhere else."""
+    k = settings.kafka
+    options: dict[str, Any] = {"bootstrap_servers": k.bootstrap.split(","), "security_protocol": k.security_protocol}
+    if k.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": k.sasl_mechanism,
+            "sasl_plain_username": k.sasl_username,
+            "sasl_plain_password": k.password,
+        }
+    if k.ssl_ca_file is not None:
+        options["ssl_cafile"] = str(k.ssl_ca_file)
+    return options
+
+
+def ensure_topics(settings: Settings) -> None:
+    """Create the topics that are missing. Raises ConfigError if agent.actions has another partition count."""
+    k = settings.kafka
+    wanted = {k.spans_topic: k.partitions, k.logs_topic: k.partitions, k.actions_topic: k.partitions, k.deadletter_topic: 1}
+    try:
+        admin = KafkaAdminClient(**client_options(settings))
+        try:
+            present = set(admin.list_topics())
+            for name, partitions in wanted.items():
+                if name not in present:
+                    _create(admin, NewTopic(name, num_partitions=partitions, replication_factor=k.replication))
+        finally:
+            admin.close()
+        consumer = KafkaConsumer(**client_options(settings))
+        try:
+            found = len(consumer.partitions_for_topic(k.actions_topic) or ())
+        finally:
+            consumer.close()
+    except KafkaError as error:
+        raise Unreachable(f"Kafka at {k.bootstrap} does not answer ({error}); is it running?") from None
+    if found != k.partitions:
+        raise ConfigError(
+            f"{k.actions_topic} has {found} partitions and kafka.partitions says {k.partitions}; "
+            "set kafka.partitions to what it has, or recreate the topic and raise kafka.epoch"
+        )
+
+
+def _create(admin: Any, topic: Any) -> None:
+    try:
+        admin.create_topics([topic])
+    except TopicAlreadyExistsError:
+        return
+
+
+def producer(settings: Settings, **options: Any) -> Any:
+    """An idempotent producer. Raises Unreachable."""
+    try:
+        return KafkaProducer(
+            **client_options(settings),
+            acks="all",
+            linger_ms=5,
+            max_request_size=max(settings.kafka.message_bytes * 2, 2_000_000),
+            **options,
+        )
+    except KafkaError as error:
+        raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error}); is it running?") from None
+
+
+class Progress:
+    """How far the consumer group has come. Committed means durable: rows are in ClickHouse."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        try:
+            self._consumer = KafkaConsumer(
+                **client_options(settings), group_id=settings.kafka.group, enable_auto_commit=False
+            )
+        except KafkaError as error:
+            raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error})") from None
+
+    def ends(self, *topics: str) -> Positions:
+        """The end offset of every partition of the topics."""
+        tps = [TopicPartition(t, p) for t in topics for p in self._consumer.partitions_for_topic(t) or ()]
+        return dict(self._consumer.end_offsets(tps))
+
+    def committed(self, tps: Mapping[TopicPartition, int]) -> Positions:
+        """What the group has committed; 0 where nothing."""
+        return {tp: self._consumer.committed(tp) or 0 for tp in tps}
+
+    def behind(self, targets: Positions) -> int:
+        """How many messages are left until the group is at the targets."""
+        wanted = {tp: end for tp, end in targets.items() if end > 0}
+        return sum(max(0, end - at) for (_, end), at in zip(wanted.items(), self.committed(wanted).values(), strict=True))
+
+    def wait(self, targets: Positions, *, stalled: Callable[[int], None], pause: float = 0.1) -> None:
+        """Return when the group has committed up to the targets. `stalled(left)` is called at every look."""
+        while left := self.behind(targets):
+            stalled(left)
+            time.sleep(pause)
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,92 @@
+"""The first stage: OTLP in, canonical events out; what cannot be used becomes a dead letter. No I/O."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.config import Settings
+from pipeline.normalise.redact import redact_bytes, redact_record
+from schemas.event import EVENTS_PER_MESSAGE, encode_line, encode_message, partition_of
+from schemas.mapping.records import Limits, Mapper
+from schemas.mapping.values import Rejected
+from schemas.otlp import Malformed, NotOtlp, decode
+from schemas.rows import DeadLetter
+from schemas.words import Reason
+
+
+@dataclass
+class Packed:
+    """What a batch of OTLP messages became."""
+
+    lines: dict[int, list[bytes]] = field(default_factory=dict)
+    """Partition of `agent.actions` -> encoded events."""
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """`records`, `events`, `foreign` (log records that are not telemetry of tasks)."""
+
+    def messages(self, limit: int) -> Iterator[tuple[int, bytes]]:
+        """(partition, payload) of at most `limit` bytes each, unless one event alone is larger."""
+        for partition, lines in self.lines.items():
+            start = size = 0
+            for i, line in enumerate(lines):
+                if i > start and (size + len(line) + 1 > limit or i - start == EVENTS_PER_MESSAGE):
+                    yield partition, encode_message(lines[start:i])
+                    start, size = i, 0
+                size += len(line) + 1
+            if start < len(lines):
+                yield partition, encode_message(lines[start:])
+
+
+class Normaliser:
+    """Maps the records of OTLP messages by the user's configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._partitions = settings.kafka.partitions
+        self._signal = {settings.kafka.logs_topic: "logs"}
+        self._full = settings.privacy.dead_letters == "full"
+        self._mapper = Mapper(
+            aliases=settings.aliases,
+            allow=frozenset(settings.privacy.allow),
+            limits=Limits(**settings.limits.model_dump()),
+            human_usd_per_hour=settings.human_usd_per_hour,
+        )
+
+    def add(self, packed: Packed, topic: str, partition: int, offset: int, received: int, payload: bytes) -> None:
+        """Normalise one message (`received`: its Kafka timestamp in microseconds) into `packed`. Never raises."""
+        where = DeadLetter(topic, partition, offset, -1, received, "", "", "")
+        try:
+            records = decode(payload, self._signal.get(topic, "traces"))
+        except NotOtlp as error:
+            packed.dead_letters.append(self._dead(where, -1, Reason.NOT_OTLP, str(error), payload))
+            return
+        for index, record in enumerate(records):
+            packed.counts["records"] += 1
+            try:
+                events = self._mapper.events(record, received)
+            except Rejected as rejected:
+                packed.dead_letters.append(self._dead(where, index, rejected.reason, rejected.detail, record))
+                continue
+            if not events:
+                packed.counts["foreign"] += 1
+            for event in events:
+                packed.counts["events"] += 1
+                target = partition_of(event.task_id or f"workflow:{event.workflow}", self._partitions)
+                packed.lines.setdefault(target, []).append(encode_line(event))
+
+    def _dead(self, where: DeadLetter, index: int, reason: Reason, detail: str, what: Any) -> DeadLetter:
+        if isinstance(what, bytes):
+            payload = what if self._full else redact_bytes(what)
+        else:
+            payload = redact_record(what.item if isinstance(what, Malformed) else what, keep=self._full)
+        return DeadLetter(
+            where.topic, where.partition, where.offset, index, where.received, str(reason), detail[:1000],
+            base64.b64encode(payload[:MAX_PAYLOAD]).decode(),
+        )  # fmt: skip
+
+
+MAX_PAYLOAD = 65_536
+"""Bytes of a payload that a dead letter keeps; its position says where the whole of it is."""

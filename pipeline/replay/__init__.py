@@ -1,0 +1,1 @@
+"""Replay: OTLP/JSON lines from files to Kafka, and the wait until they have landed."""

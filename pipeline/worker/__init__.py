@@ -1,0 +1,1 @@
+"""The worker: the Faust app that runs the two stages."""

@@ -1,0 +1,166 @@
+"""The Faust app: the stages of the stream, as one list of agents.
+
+otlp_spans, otlp_logs ──normalise──> agent.actions ──fold──> ClickHouse
+                          └────────> agent.deadletter ──land──> ClickHouse
+
+Kafka's committed offset is only a low-water mark: everything below it is durable, and what lies above
+may be read again at any time. No tables, no transactions (docs/decisions/0001-faust-without-tables.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import faust
+import msgspec
+import structlog
+
+from pipeline.config import Settings
+from pipeline.normalise.normaliser import Normaliser, Packed
+from pipeline.worker import kafka
+from pipeline.worker.folding import Arrival, Folding
+from pipeline.worker.health import Health, serve_health
+from schemas.rows import DeadLetter
+from sinks.port import Store
+
+log = structlog.get_logger()
+MICRO = 1_000_000
+CRASHED = 70
+
+
+class Worker:
+    """Composition root of the worker: `app` is the Faust app, `run` runs it until it is told to stop."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings, self.store = settings, store
+        self.normaliser = Normaliser(settings)
+        self.folding = Folding(store, settings)
+        self.health = Health(self.folding)
+        self.app = kafka.faust_app(settings)
+        topic = settings.kafka
+        self._actions = kafka.raw_topic(self.app, topic.actions_topic)
+        self._dead = kafka.raw_topic(self.app, topic.deadletter_topic)
+        incoming = kafka.raw_topic(self.app, topic.spans_topic, topic.logs_topic)
+        stages: list[tuple[str, Any, Callable[[Any, Sequence[Any]], Awaitable[None]]]] = [
+            ("normalise", incoming, self.normalise),
+            ("fold", self._actions, self.fold),
+            ("land", self._dead, self.land),
+        ]
+        for name, source, stage in stages:
+            self.app.agent(source, name=name, concurrency=1)(self._stage(name, stage))
+        self.app.timer(interval=settings.worker.clock)(self.let_time_pass)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_before_shutdown.connect(self._shutdown)
+
+    # --- the stages -------------------------------------------------------------------------------
+
+    async def normalise(self, stream: Any, events: Sequence[Any]) -> None:
+        """OTLP messages become canonical events and dead letters; acked once Kafka has those."""
+        packed = Packed()
+        await asyncio.to_thread(self._normalise, packed, events)
+        limit = self.settings.kafka.message_bytes
+        sent = [
+            await self._actions.send(value=payload, partition=partition)
+            for partition, payload in packed.messages(limit)
+        ]
+        sent += [await self._dead.send(value=dead.line()) for dead in packed.dead_letters]
+        await kafka.delivered(sent)
+        self.health.normalised(packed)
+        await kafka.ack(stream, events)
+
+    def _normalise(self, packed: Packed, events: Sequence[Any]) -> None:
+        for event in events:
+            m = event.message
+            self.normaliser.add(packed, m.topic, m.partition, m.offset, kafka.received(m), m.value or b"")
+
+    async def fold(self, stream: Any, events: Sequence[Any]) -> None:
+        """Canonical events become rows; acked once ClickHouse has them."""
+        arrivals = [
+            Arrival(e.message.partition, e.message.offset, kafka.received(e.message), e.message.value or b"")
+            for e in events
+        ]
+        await self.folding.fold(arrivals, lambda: kafka.ack(stream, events))
+        self.health.folded(arrivals)
+
+    async def land(self, stream: Any, events: Sequence[Any]) -> None:
+        """Dead letters of the first stage become rows."""
+        lines = [line for e in events if (line := _dead_letter(e.message.value)) is not None]
+        await asyncio.to_thread(self.folding.patient.write, "dead_letters", lines)
+        await kafka.ack(stream, events)
+
+    async def let_time_pass(self) -> None:
+        """Put a clock event into every partition of `agent.actions` that this worker owns."""
+        owned = kafka.assigned(self.app, self.settings.kafka.actions_topic)
+        payload = clock(self.settings, time.time_ns() // 1_000)
+        for partition in sorted(owned):
+            await self._actions.send(value=payload, partition=partition)
+
+    # --- running ----------------------------------------------------------------------------------
+
+    def _stage(self, name: str, stage: Callable[[Any, Sequence[Any]], Awaitable[None]]) -> Any:
+        async def agent(stream: Any) -> None:
+            worker = self.settings.worker
+            async for batch in stream.noack_take(worker.messages, within=worker.linger):
+                events = kafka.of_this_generation(self.app, batch)
+                if not events:
+                    continue
+                try:
+                    await stage(stream, events)
+                except asyncio.CancelledError:
+                    raise
+                except BaseException:
+                    # An actor that restarts goes on behind the hole it made; a process reads again.
+                    log.critical("the worker stops: what it was at will be read again", stage=name, exc_info=True)
+                    os._exit(CRASHED)
+                self.health.beat(name)
+
+        agent.__name__ = name
+        return agent
+
+    async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
+        actions = self.settings.kafka.actions_topic
+        self.folding.keep_only({tp.partition for tp in assigned if tp.topic == actions})
+        self.health.assigned(len(assigned))
+
+    async def _shutdown(self, _app: Any, **_: Any) -> None:
+        try:
+            await asyncio.wait_for(self.folding.drain(), timeout=10)
+        except TimeoutError:
+            log.warning("stopping with a batch that is not written; it will be read again")
+        self.folding.stop()
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT. Returns the exit code."""
+        with serve_health(self.health, self.settings.http):
+            worker = faust.Worker(
+                self.app, loglevel="WARNING", redirect_stdouts=False, quiet=True, blocking_timeout=None, logfile=None
+            )
+            try:
+                worker.execute_from_commandline()
+            except SystemExit as stop:
+                return stop.code if isinstance(stop.code, int) else 0
+        return 0
+
+
+def clock(settings: Settings, at: int) -> bytes:
+    """The payload of a clock event at `at` microseconds, with the policy of these settings."""
+    by_workflow = {
+        name: workflow.abandon_after * MICRO
+        for name, workflow in settings.workflows.items()
+        if workflow.abandon_after is not None
+    }
+    return msgspec.json.encode({"at": at, "abandon_after": settings.abandon_after * MICRO, "by_workflow": by_workflow})
+
+
+def _dead_letter(value: bytes | None) -> bytes | None:
+    """The line of a dead letter, checked, since anybody may write to a topic."""
+    try:
+        msgspec.json.decode(value or b"", type=DeadLetter)
+    except msgspec.DecodeError:
+        log.error("a message of the dead letter topic is no dead letter", bytes=len(value or b""))
+        return None
+    return value

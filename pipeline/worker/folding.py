@@ -1,0 +1,165 @@
+"""The second stage: batches of `agent.actions` into the store, folding one batch while the last is written.
+
+Folding and writing have a thread each, so the event loop stays free to keep the group membership.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.config import Settings
+from pipeline.fold.partition import Clock, Message, PartitionFold
+from pipeline.normalise.redact import redact_bytes
+from pipeline.worker.patient import Patient
+from schemas.event import EVENTS_PER_MESSAGE, decode_message
+from schemas.rows import DeadLetter
+from schemas.words import Reason
+from sinks.port import Snapshot, Store, write
+
+
+class Arrival(NamedTuple):
+    """A Kafka message as it came. `received` is its timestamp in microseconds."""
+
+    partition: int
+    offset: int
+    received: int
+    payload: bytes
+
+
+class Folding:
+    """Folds and writes. `fold` returns once the batch before is written; `acked` is called when its turn comes."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._settings = settings
+        self._folds: dict[int, PartitionFold] = {}
+        self._compute = ThreadPoolExecutor(1, thread_name_prefix="fold")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._in_flight: Future[None] | None = None
+        self._acking: asyncio.Task[None] | None = None
+        self._stopping = threading.Event()
+        self.patient = Patient(store, self._stopping, self._blocked)
+        self.blocked_since: float | None = None
+        """Monotonic time since when the store has refused a write; None: it takes them."""
+        self.events = 0
+
+    async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[], Awaitable[None]]) -> None:
+        """Fold a batch and start to write it. Raises what the fold raises: the process must stop then."""
+        loop = asyncio.get_running_loop()
+        for chunk, last in self._chunks(arrivals):
+            snapshot, positions = await loop.run_in_executor(self._compute, self._fold, chunk)
+            if self._acking is not None:
+                await self._acking
+            self._in_flight = self._writing.submit(self._write, snapshot, positions)
+            self._acking = asyncio.create_task(self._finish(self._in_flight, ack if last else None))
+
+    async def drain(self) -> None:
+        """Return when everything folded is written and acked."""
+        if self._acking is not None:
+            await self._acking
+
+    def stop(self) -> None:
+        """Give up waiting for a store that is away; what is not written will be read again."""
+        self._stopping.set()
+        self._compute.shutdown(wait=False, cancel_futures=True)
+        self._writing.shutdown(wait=False, cancel_futures=True)
+
+    def keep_only(self, partitions: set[int]) -> None:
+        """Forget partitions that another worker owns now."""
+        for partition in self._folds.keys() - partitions:
+            self._folds.pop(partition, None)
+
+    @property
+    def partitions(self) -> dict[int, PartitionFold]:
+        """The folds of this worker."""
+        return self._folds
+
+    # --- in the fold thread -----------------------------------------------------------------------
+
+    def _chunks(self, arrivals: Sequence[Arrival]) -> list[tuple[list[Arrival], bool]]:
+        """Split a batch where it would hold more than `worker.events`, by the number of lines."""
+        chunks: list[list[Arrival]] = [[]]
+        held = 0
+        for arrival in arrivals:
+            n = arrival.payload.count(b"\n") + 1
+            if chunks[-1] and held + n > self._settings.worker.events:
+                chunks.append([])
+                held = 0
+            chunks[-1].append(arrival)
+            held += n
+        return [(chunk, i == len(chunks) - 1) for i, chunk in enumerate(chunks)]
+
+    def _fold(self, arrivals: Sequence[Arrival]) -> tuple[Snapshot, dict[int, int]]:
+        snapshot, positions = Snapshot(), {}
+        by_partition: dict[int, list[Arrival]] = {}
+        for arrival in arrivals:
+            by_partition.setdefault(arrival.partition, []).append(arrival)
+        for partition, came in by_partition.items():
+            fold = self._fold_of(partition, came[0].offset)
+            messages = []
+            for arrival in came:
+                if arrival.offset * EVENTS_PER_MESSAGE > fold.position:  # else: redelivered, it is in already
+                    message, dead = self._decode(arrival)
+                    messages.append(message)
+                    snapshot.dead_letters += dead
+            if messages:
+                snapshot.extend(fold.fold(messages))
+                self.events += sum(len(m.events) for m in messages)
+            positions[partition] = fold.position
+        return snapshot, positions
+
+    def _fold_of(self, partition: int, offset: int) -> PartitionFold:
+        """The fold of a partition; a new one where messages are missing, since another owner had them."""
+        fold = self._folds.get(partition)
+        if fold is None or offset * EVENTS_PER_MESSAGE > fold.position + 1:
+            fold = self._folds[partition] = PartitionFold(
+                partition,
+                self.patient,
+                next_offset=offset,
+                epoch=self._settings.kafka.epoch,
+                keep=self._settings.worker.rows_held,
+                settled=self._settled,
+            )
+        return fold
+
+    def _decode(self, arrival: Arrival) -> tuple[Message, list[bytes]]:
+        try:
+            if arrival.payload.startswith(b"{"):
+                clock = msgspec.json.decode(arrival.payload, type=Clock)
+                return Message(arrival.offset, arrival.received, (), clock), []
+            return Message(arrival.offset, arrival.received, decode_message(arrival.payload)), []
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            topic = self._settings.kafka.actions_topic
+            payload = base64.b64encode(redact_bytes(arrival.payload)[:65_536]).decode()
+            reason = str(Reason.NOT_AN_ACTION_MESSAGE)
+            dead = DeadLetter(
+                topic, arrival.partition, arrival.offset, -1, arrival.received, reason, str(error), payload
+            )
+            return Message(arrival.offset, arrival.received, (), None, 1), [dead.line()]
+
+    def _settled(self) -> None:
+        if self._in_flight is not None:
+            self._in_flight.result()
+
+    # --- in the write thread ----------------------------------------------------------------------
+
+    def _write(self, snapshot: Snapshot, positions: dict[int, int]) -> None:
+        write(self.patient, snapshot)
+        for partition, position in positions.items():
+            fold = self._folds.get(partition)
+            if fold is not None:
+                fold.written(position)
+
+    def _blocked(self, since: float | None) -> None:
+        self.blocked_since = since
+
+    async def _finish(self, written: Future[None], ack: Callable[[], Awaitable[None]] | None) -> None:
+        await asyncio.wrap_future(written)
+        if ack is not None:
+            await ack()

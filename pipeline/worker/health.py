@@ -1,0 +1,113 @@
+"""Is the worker alive, is it ready, what has it done: /livez, /readyz, /metrics."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from pipeline.config import Http
+from pipeline.normalise.normaliser import Packed
+from pipeline.worker.folding import Arrival, Folding
+
+BLOCKED_IS_UNREADY = 10.0
+"""Seconds of a store that is away after which the worker says that it is not ready."""
+
+
+class Health:
+    """What the worker tells about itself. Its own registry: nothing global."""
+
+    def __init__(self, folding: Folding) -> None:
+        self._folding = folding
+        self._beats: dict[str, float] = {}
+        self._partitions = 0
+        self.registry = CollectorRegistry()
+        self._records = Counter("trueup_records", "OTLP records read", registry=self.registry)
+        self._made = Counter("trueup_events", "canonical events made", registry=self.registry)
+        self._foreign = Counter("trueup_foreign_records", "log records that are none of ours", registry=self.registry)
+        self._dead = Counter("trueup_dead_letters", "by reason", ["reason"], registry=self.registry)
+        self._messages = Counter("trueup_messages_folded", "messages of agent.actions folded", registry=self.registry)
+        Gauge("trueup_events_folded", "events folded, duplicates included", registry=self.registry).set_function(
+            lambda: folding.events
+        )
+        Gauge("trueup_clickhouse_away_seconds", "0 when it takes writes", registry=self.registry).set_function(
+            self._away
+        )
+
+    def normalised(self, packed: Packed) -> None:
+        """Count a batch of the first stage."""
+        self._records.inc(packed.counts["records"])
+        self._made.inc(packed.counts["events"])
+        self._foreign.inc(packed.counts["foreign"])
+        for dead in packed.dead_letters:
+            self._dead.labels(dead.reason).inc()
+
+    def folded(self, arrivals: Sequence[Arrival]) -> None:
+        """Count a batch of the second stage."""
+        self._messages.inc(len(arrivals))
+
+    def beat(self, stage: str) -> None:
+        """A stage has finished a batch."""
+        self._beats[stage] = time.monotonic()
+
+    def assigned(self, partitions: int) -> None:
+        """The group gave this worker so many partitions."""
+        self._partitions = partitions
+
+    def _away(self) -> float:
+        since = self._folding.blocked_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Whether it does its work, and why not."""
+        away = self._away()
+        why = []
+        if not self._partitions:
+            why.append("the consumer group has assigned no partition yet")
+        if away > BLOCKED_IS_UNREADY:
+            why.append(f"ClickHouse has been away for {away:.0f} s; events wait in Kafka")
+        return not why, {"ready": not why, "why": why, "partitions": self._partitions}
+
+
+@contextmanager
+def serve_health(health: Health, http: Http) -> Iterator[int]:
+    """Serve in a thread; yields the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+            status, kind, body = respond(health, self.path.split("?")[0])
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Probes are not news."""
+
+    server = ThreadingHTTPServer((http.host, http.port), Handler)
+    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def respond(health: Health, path: str) -> tuple[int, str, bytes]:
+    """Status, content type and body of a health path."""
+    if path == "/livez":
+        return 200, "text/plain", b"ok\n"
+    if path == "/readyz":
+        ready, detail = health.ready()
+        return (200 if ready else 503), "application/json", json.dumps(detail).encode() + b"\n"
+    if path == "/metrics":
+        return 200, "text/plain; version=0.0.4", generate_latest(health.registry)
+    return 404, "text/plain", b"try /livez, /readyz or /metrics\n"

@@ -1,0 +1,90 @@
+"""What the worker needs of Faust and Kafka, in one place: the app, raw topics, acks, deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import faust
+
+from pipeline.config import Settings
+
+HOUR = 3_600.0
+
+
+def faust_app(settings: Settings) -> Any:
+    """The Faust app. Every setting here answers a measured behaviour (docs/decisions/0001-faust-without-tables.md)."""
+    k = settings.kafka
+    return faust.App(
+        k.group,
+        broker=[f"kafka://{address.strip()}" for address in k.bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
+        value_serializer="raw",
+        key_serializer="raw",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=8 * 1024 * 1024,
+        broker_commit_interval=settings.worker.commit,
+        broker_max_poll_interval=24 * HOUR,  # a worker that waits for ClickHouse must keep its membership
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=1.0,
+        broker_request_timeout=30.0,
+        producer_acks=-1,
+        producer_max_request_size=max(k.message_bytes * 2, 2_000_000),
+        producer_linger_ms=5,
+        stream_wait_empty=False,  # safe: whatever is in flight at a rebalance may be folded again
+        stream_buffer_maxsize=4096,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        store="memory://",
+        web_enabled=False,
+        datadir=None,
+        id_format="{id}",
+        version=1,
+    )
+
+
+def _credentials(settings: Settings) -> Any:
+    k = settings.kafka
+    context = None
+    if k.security_protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=str(k.ssl_ca_file) if k.ssl_ca_file else None)
+    if k.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=k.sasl_username, password=k.password, mechanism=k.sasl_mechanism, ssl_context=context
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def raw_topic(app: Any, *names: str) -> Any:
+    """Topics of bytes. Decoding is ours: an error in Faust's own decoding stops an agent for good."""
+    return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def received(message: Any) -> int:
+    """The Kafka timestamp of a message in microseconds."""
+    return round(message.timestamp * 1_000) * 1_000
+
+
+def of_this_generation(app: Any, batch: Iterable[Any]) -> list[Any]:
+    """Without what was buffered before a rebalance: it is delivered again to whoever owns it now."""
+    generation = app.consumer_generation_id
+    return [event for event in batch if event.message.generation_id == generation]
+
+
+async def ack(stream: Any, events: Sequence[Any]) -> None:
+    """Let the offsets of a batch be committed, in order."""
+    for event in events:
+        await stream.ack(event)
+
+
+async def delivered(sent: Sequence[Any]) -> None:
+    """Return when the brokers have every message. Raises what the delivery raised: Faust itself only logs it."""
+    await asyncio.gather(*sent)
+
+
+def assigned(app: Any, topic: str) -> set[int]:
+    """The partitions of a topic that this worker owns."""
+    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topic} if app.consumer else set()

@@ -1,0 +1,141 @@
+"""kafka-python behind the Producer protocol: the only place that knows the client and its errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import count
+from typing import Any
+
+from trueup.drops import RareWarning
+from trueup.producer import Done, Failure, TopicUnavailableError, Trouble
+from trueup.settings import KafkaSettings
+
+PROBE_TIMEOUT = 2.0
+CLIENT_NAME = "trueup"
+"""Start of the client id, and with it of the names of the client's threads."""
+
+_numbers = count(1)
+
+
+def connect(settings: KafkaSettings) -> KafkaPython:
+    """A connected, idempotent producer. Blocks for some seconds at most; raises OSError or KafkaError."""
+    _probe(settings.servers)
+    _calm_client_logs()
+    return KafkaPython(settings)
+
+
+class KafkaPython:
+    """A KafkaProducer that can be closed at any time without waiting."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        from kafka.partitioner import StickyPartitioner
+
+        self._client = _producer_class()(
+            client_id=f"{CLIENT_NAME}-{os.getpid()}-{next(_numbers)}",
+            partitioner=StickyPartitioner(),
+            **settings.producer_options(),
+        )
+
+    def send(self, topic: str, payload: bytes, done: Done) -> None:
+        """See Producer.send."""
+        from kafka.errors import KafkaTimeoutError
+
+        try:
+            future = self._client.send(topic, payload)
+        except KafkaTimeoutError as error:
+            raise TopicUnavailableError(str(error)) from error
+        future.add_callback(partial(_acknowledged, done))
+        future.add_errback(partial(_failed, done))
+
+    def close(self) -> None:
+        """See Producer.close."""
+        self._client.close(timeout=0)
+
+
+def _acknowledged(done: Done, _metadata: object) -> None:
+    done(None)
+
+
+def _failed(done: Done, error: BaseException) -> None:
+    done(Failure(_trouble(error), f"{type(error).__name__}: {error}"))
+
+
+def _trouble(error: BaseException) -> Trouble:
+    from kafka import errors
+
+    if isinstance(error, errors.MessageSizeTooLargeError | errors.RecordListTooLargeError):
+        return Trouble.TOO_LARGE
+    end_of_producer = (  # the broker forgot it, fenced it or does not let it in: only a new one can go on
+        errors.UnknownProducerIdError
+        | errors.OutOfOrderSequenceNumberError
+        | errors.InvalidProducerEpochError
+        | errors.ProducerFencedError
+        | errors.ClusterAuthorizationFailedError
+        | errors.SaslAuthenticationFailedError
+    )
+    answered = isinstance(error, errors.BrokerResponseError) and not error.retriable
+    return Trouble.REFUSED if answered and not isinstance(error, end_of_producer) else Trouble.CONNECTION
+
+
+@cache
+def _producer_class() -> Callable[..., Any]:
+    """KafkaProducer takes a third of a second to import: only when there is something to connect to."""
+    from kafka import KafkaProducer
+    from kafka.errors import KafkaTimeoutError
+
+    class Producer(KafkaProducer):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            # At exit it would close itself before the last spans are exported. The exporter closes it.
+            self._unregister_cleanup()
+
+        def flush(self, timeout: float | None = None) -> None:
+            """Without raising: close() calls this, and would leave its threads running."""
+            try:
+                super().flush(timeout)
+            except KafkaTimeoutError:
+                return
+
+    return Producer
+
+
+def _probe(servers: tuple[str, ...]) -> None:
+    """Raise OSError unless a server takes a connection: cheaper and quieter than the client's own way."""
+    trouble: OSError | None = None
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT).close()
+        except OSError as error:
+            trouble = error
+        else:
+            return
+    if trouble is not None:
+        raise trouble
+
+
+class _OncePerMinute(logging.Filter):
+    """Thins out what the client logs about our connection; the application's own use of it is left alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warnings: dict[str, RareWarning] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or not (record.threadName or "").startswith(CLIENT_NAME):
+            return True
+        return self._warnings.setdefault(f"{record.name}:{record.lineno}", RareWarning()).due()
+
+
+_once_per_minute = _OncePerMinute()
+
+
+def _calm_client_logs() -> None:
+    _producer_class()  # imports the client, and with it makes its loggers
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("kafka."):
+            logging.getLogger(name).addFilter(_once_per_minute)

@@ -1,0 +1,1 @@
+"""ClickHouse: migrations, the store that the fold writes to, and the reads of reports and audits."""

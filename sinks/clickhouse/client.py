@@ -1,0 +1,115 @@
+"""The one place where ClickHouse's client is made and its exceptions become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from sinks.port import Refused, Transient
+
+REFUSED_CODES = frozenset({6, 16, 20, 26, 27, 33, 38, 41, 53, 62, 70, 72, 117, 130, 131, 349, 407, 469})
+"""ClickHouse error codes that say that what we sent is wrong: sending it again cannot help."""
+
+PINNED = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "max_partitions_per_insert_block": 0,
+    "input_format_parallel_parsing": 0,
+    "input_format_json_read_numbers_as_strings": 0,
+    "output_format_json_quote_64bit_integers": 0,
+    "do_not_merge_across_partitions_select_final": 1,
+}
+"""Settings that our exactness depends on, whatever the server's defaults are."""
+
+_LARGE_READ = ("output_format_json_quote_64bit_integers", "do_not_merge_across_partitions_select_final")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where ClickHouse is and as whom to speak to it. The password is never part of its text."""
+
+    host: str = "127.0.0.1"
+    port: int = 8123
+    database: str = "trueup"
+    user: str = "default"
+    password: str = ""
+    secure: bool = False
+    ca_file: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+
+def connect(address: Address, *, database: str | None = None) -> Client:
+    """A client that several threads may use at once. Raises Transient when nobody answers."""
+    with translated():
+        return clickhouse_connect.get_client(
+            host=address.host,
+            port=address.port,
+            username=address.user,
+            password=address.password,
+            database=address.database if database is None else database,
+            secure=address.secure,
+            ca_cert=address.ca_file,
+            autogenerate_session_id=False,
+            compress=False,
+            connect_timeout=5,
+            send_receive_timeout=60,
+            form_encode_query_params=True,
+            client_name="trueup",
+        )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Foreign exceptions become Transient or Refused, and keep their cause."""
+    try:
+        yield
+    except ClickHouseError as error:
+        code = error_code(error)
+        text = str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+        if isinstance(error, DatabaseError) and code in REFUSED_CODES:
+            raise Refused(text) from error
+        raise Transient(text) from error
+    except OSError as error:
+        raise Transient(str(error)) from error
+
+
+def error_code(error: ClickHouseError) -> int | None:
+    """ClickHouse's number for an error, where its text tells."""
+    code = getattr(error, "code", None)
+    if isinstance(code, int):
+        return code
+    head, found, rest = str(error).partition("Code: ")
+    digits = (rest if found else head).split(".", 1)[0].strip()
+    return int(digits) if digits.isdigit() else None
+
+
+def insert_lines(client: Client, table: str, columns: Sequence[str], lines: Sequence[bytes]) -> None:
+    """Insert encoded rows (JSONCompactEachRow)."""
+    with translated():
+        client.raw_insert(
+            table,
+            column_names=list(columns),
+            insert_block=b"\n".join(lines),
+            settings=PINNED,
+            fmt="JSONCompactEachRow",
+        )
+
+
+def select_lines(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> list[bytes]:
+    """The rows of a query, each as a JSON array."""
+    with translated():
+        answer = client.raw_query(
+            sql,
+            parameters=dict(parameters or {}),
+            settings={name: PINNED[name] for name in _LARGE_READ},
+            fmt="JSONCompactEachRow",
+        )
+    return answer.splitlines()

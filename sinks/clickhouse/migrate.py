@@ -1,0 +1,116 @@
+"""Migrations: ordered SQL files, each applied once and known by its checksum.
+
+A file that changed after it was applied is refused: a new file is the way to change a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.client import Address, connect, translated
+from sinks.port import Refused
+
+RETAINED = {
+    "raw_events": "toDateTime(fromUnixTimestamp64Micro(at, 'UTC'))",
+    "window_rows": "toDateTime(minute, 'UTC')",
+    "task_rows": "toDateTime(fromUnixTimestamp64Micro(last_at, 'UTC'))",
+    "dead_letter_rows": "toDateTime(fromUnixTimestamp64Micro(received, 'UTC'))",
+    "envelope_rows": "toDateTime(fromUnixTimestamp64Micro(received, 'UTC'))",
+}
+"""Table -> from when its rows age. All have the same retention: a task is rebuilt from its events."""
+
+_LEDGER = """CREATE TABLE IF NOT EXISTS migrations (
+    number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
+) ENGINE = ReplacingMergeTree ORDER BY number"""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of `migrations/`."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def statements(self) -> Iterator[str]:
+        """Its statements, in order."""
+        for part in self.sql.split(";\n"):
+            body = "\n".join(line for line in part.splitlines() if not line.startswith("--")).strip()
+            if body:
+                yield body.rstrip(";")
+
+
+def known() -> list[Migration]:
+    """The migrations that this version brings, in order."""
+    found = []
+    for file in files("sinks.clickhouse.migrations").iterdir():
+        if file.name.endswith(".sql"):
+            number, name = file.name.removesuffix(".sql").split("_", 1)
+            found.append(Migration(int(number), name, file.read_text()))
+    return sorted(found, key=lambda m: m.number)
+
+
+def pending(address: Address) -> list[Migration]:
+    """Those not applied yet. Raises Refused if one was changed after it was applied."""
+    with translated():
+        client = connect(address, database="")
+        exists = client.query(
+            "SELECT count() FROM system.tables WHERE database = {d:String} AND name = 'migrations'",
+            parameters={"d": address.database},
+        ).first_row[0]
+        if not exists:
+            return known()
+        client = connect(address)
+        applied = dict(client.query("SELECT number, checksum FROM migrations FINAL").result_rows)
+    for migration in known():
+        if applied.get(migration.number, migration.checksum) != migration.checksum:
+            raise Refused(
+                f"migration {migration.number:04}_{migration.name} was changed after it was applied; "
+                "restore the file and write a new migration"
+            )
+    return [m for m in known() if m.number not in applied]
+
+
+def migrate(address: Address, *, retention_days: int) -> list[Migration]:
+    """Apply what is pending and set the retention (days; 0 keeps everything). Returns what was applied."""
+    with translated():
+        root = connect(address, database="")
+        root.command("CREATE DATABASE IF NOT EXISTS {d:Identifier}", parameters={"d": address.database})
+        client = connect(address)
+        client.command(_LEDGER)
+        todo = pending(address)
+        for migration in todo:
+            for statement in migration.statements():
+                client.command(_again(statement))
+            client.insert(
+                "migrations",
+                [[migration.number, migration.name, migration.checksum]],
+                column_names=["number", "name", "checksum"],
+            )
+        _retain(client, retention_days)
+    return todo
+
+
+def _again(statement: str) -> str:
+    """A migration that was cut off in the middle can be applied again."""
+    return statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1).replace(
+        "CREATE VIEW ", "CREATE OR REPLACE VIEW ", 1
+    )
+
+
+def _retain(client: Client, days: int) -> None:
+    for table, age in RETAINED.items():
+        has_ttl = " TTL " in str(client.command("SHOW CREATE TABLE {t:Identifier}", parameters={"t": table}))
+        if days:
+            client.command(f"ALTER TABLE {table} MODIFY TTL {age} + INTERVAL {int(days)} DAY")
+        elif has_ttl:
+            client.command(f"ALTER TABLE {table} REMOVE TTL")

@@ -1,0 +1,96 @@
+"""The store of the fold on ClickHouse. Implements `sinks.port.Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.event import FIELDS, Event
+from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
+from schemas.words import TaskStatus
+from sinks.clickhouse.client import insert_lines, select_lines
+from sinks.memory import decode_raw
+
+RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
+
+TABLES = {
+    "events": ("raw_events", RAW_COLUMNS),
+    "windows": ("window_rows", WINDOW_COLUMNS),
+    "tasks": ("task_rows", TASK_COLUMNS),
+    "dead_letters": ("dead_letter_rows", DeadLetter.__struct_fields__),
+    "envelopes": ("envelope_rows", Envelope.__struct_fields__),
+}
+
+_task_decoder = msgspec.json.Decoder(TaskRow)
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in columns)
+
+
+_TASKS = f"SELECT {_list(TASK_COLUMNS)} FROM task_rows FINAL WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}"  # noqa: S608 - our own column names
+_EVENTS = f"""SELECT {_list(RAW_COLUMNS)} FROM raw_events
+WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN {{ids:Array(String)}}"""  # noqa: S608
+_WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
+WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}
+AND workflow IN {{workflows:Array(String)}} AND minute IN {{minutes:Array(UInt32)}}"""  # noqa: S608
+_FRONTIER = """SELECT greatest(
+    (SELECT max(toInt64(seq)) FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}),
+    (SELECT max(toInt64(seq)) FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})),
+    (SELECT count() FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})"""
+
+
+class ClickHouseStore:
+    """Rows of one epoch. Every call is one query; safe in several threads."""
+
+    def __init__(self, client: Client, epoch: int = 0) -> None:
+        self._client, self._epoch = client, epoch
+
+    def write(self, table: str, lines: Sequence[bytes]) -> None:
+        name, columns = TABLES[table]
+        if lines:
+            insert_lines(self._client, name, columns, lines)
+
+    def frontier(self, partition: int) -> int:
+        (line,) = select_lines(self._client, _FRONTIER, self._where(partition))
+        greatest, tasks = msgspec.json.decode(line)
+        return int(greatest) if tasks else -1
+
+    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
+        sql = f"{_TASKS} AND status = {{status:String}}"
+        where = {**self._where(partition), "status": TaskStatus.OPEN.value}
+        return [_task_decoder.decode(line) for line in select_lines(self._client, sql, where)]
+
+    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
+        where = {**self._where(partition), "ids": list(task_ids)}
+        if not where["ids"]:
+            return []
+        sql = f"{_TASKS} AND task_id IN {{ids:Array(String)}}"
+        return [_task_decoder.decode(line) for line in select_lines(self._client, sql, where)]
+
+    def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
+        found: dict[str, list[tuple[int, Event]]] = {task_id: [] for task_id in upto}
+        if not upto:
+            return found
+        for line in select_lines(self._client, _EVENTS, {**self._where(partition), "ids": list(upto)}):
+            _, seq, event = decode_raw(line)
+            if seq <= upto[event.task_id]:
+                found[event.task_id].append((seq, event))
+        return found
+
+    def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
+        wanted = set(keys)
+        if not wanted:
+            return []
+        where = {
+            **self._where(partition),
+            "workflows": sorted({key.workflow for key in wanted}),
+            "minutes": sorted({key.minute for key in wanted}),
+        }
+        rows = [WindowRow.from_line(line)[1] for line in select_lines(self._client, _WINDOWS, where)]
+        return [row for row in rows if row.key in wanted]
+
+    def _where(self, partition: int) -> dict[str, object]:
+        return {"e": self._epoch, "p": partition}

@@ -1,0 +1,309 @@
+"""What a partition's log adds up to, computed from the whole log in the plainest way.
+
+The other side of every comparison with the fold, so it shares none of its code: no increments, no
+evidence, no order of loading. Each fact is read off the list of a task's distinct events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.event import Event
+from schemas.rows import COUNTS, WindowKey
+from schemas.units import bucket
+
+ACTION_KINDS = {"model_call", "tool_call", "retrieval", "embedding", "guardrail"}
+ROLLUP_KINDS = {"agent_run", "workflow_run"}
+SPAN_KINDS = ACTION_KINDS | ROLLUP_KINDS | {"step", "other"}
+WORK_KINDS = SPAN_KINDS | {"claim", "intervention"}
+OVERRIDE_KINDS = {"corrected", "rejected", "taken_over", "interrupted"}
+DIMENSIONS = (
+    "tenant", "workflow", "stage", "environment", "agent", "agent_version", "case_type", "model",
+)  # fmt: skip
+TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A clock event with the policy of its moment, microseconds."""
+
+    at: int
+    abandon_after: int
+    by_workflow: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message of the log; `received` is its Kafka timestamp in microseconds."""
+
+    offset: int
+    received: int
+    events: Sequence[Event] = ()
+    tick: Tick | None = None
+
+
+Row = dict[str, Any]
+"""The fields of a TaskRow by name."""
+
+
+@dataclass
+class Window:
+    """What a window holds, apart from its seq."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    cycle_us: Counter[int] = field(default_factory=Counter)
+    latency_us: Counter[int] = field(default_factory=Counter)
+    scores: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def position(entry: Entry, index: int) -> int:
+    """The seq of an event of a message; its clock comes after its events."""
+    return entry.offset * 4096 + index
+
+
+def task_rows(log: Iterable[Entry], upto: int | None = None) -> dict[str, Row]:
+    """Task id -> its row after every event with a seq of at most `upto`; None: after all."""
+    histories: dict[str, _History] = {}
+    for entry in log:
+        for index, event in enumerate(entry.events):
+            seq = position(entry, index)
+            if event.task_id and (upto is None or seq <= upto):
+                histories.setdefault(event.task_id, _History()).take(seq, entry.received, event)
+        seq = position(entry, len(entry.events))
+        if entry.tick is not None and (upto is None or seq <= upto):
+            for history in histories.values():
+                history.tick(seq, entry.tick)
+    return {task_id: history.row(task_id) for task_id, history in histories.items()}
+
+
+def windows(rows: Iterable[Row]) -> dict[WindowKey, Window]:
+    """The windows that count anything of these tasks."""
+    found: dict[WindowKey, Window] = {}
+    for row in rows:
+        if row["status"] in ("finished", "abandoned"):
+            minute_of = row["claim_at"] if row["status"] == "finished" else row["last_at"]
+            dims = {name: row[name] for name in DIMENSIONS}
+            dims["case_type"] = dims["case_type"] or "unclassified"
+            key = WindowKey(minute=minute_of // 60_000_000 * 60, **dims)
+            _count(row, found.setdefault(key, Window()))
+    return found
+
+
+class _History:
+    def __init__(self) -> None:
+        self.seq = -1
+        self.events: list[Event] = []
+        self.seen: list[int] = []
+        self.given_up = False
+
+    def take(self, seq: int, received: int, event: Event) -> None:
+        if any(known.hash == event.hash for known in self.events):
+            return
+        self.seq = seq
+        self.events.append(event)
+        if event.kind in WORK_KINDS:
+            self.seen.append(received)
+            self.given_up = False
+
+    def tick(self, seq: int, tick: Tick) -> None:
+        if self.status() != "open":
+            return
+        patience = tick.by_workflow.get(self.dimension("workflow"), tick.abandon_after)
+        if max(self.seen) + patience <= tick.at:
+            self.given_up, self.seq = True, seq
+
+    def of(self, *kinds: str) -> list[Event]:
+        return [e for e in self.events if e.kind in kinds]
+
+    def claims(self) -> list[Event]:
+        return [e for e in self.events if e.kind == "claim" or (e.kind in SPAN_KINDS and e.root)]
+
+    def status(self) -> str:
+        if self.claims():
+            return "finished"
+        if self.given_up:
+            return "abandoned"
+        return "open" if self.of(*WORK_KINDS) else "announced"
+
+    def dimension(self, name: str) -> str:
+        def telling(e: Event) -> tuple[int, int, int]:
+            level = 3 if e.root else 2 if e.kind in ROLLUP_KINDS else 1 if e.kind in SPAN_KINDS else 0
+            return level, -e.at, e.hash
+
+        told = [e for e in self.of(*WORK_KINDS) if getattr(e, name)]
+        return str(getattr(max(told, key=telling), name)) if told else ""
+
+    def row(self, task_id: str) -> Row:
+        work, spans, actions = self.of(*WORK_KINDS), self.of(*SPAN_KINDS), self.of(*ACTION_KINDS)
+        sources = {e.task_source for e in self.events}
+        row: Row = {
+            "partition": 0,
+            "epoch": 0,
+            "task_id": task_id,
+            "seq": self.seq,
+            "status": self.status(),
+            "task_source": min(sources - {"trace", ""}, default="trace" if "trace" in sources else ""),
+            **{name: self.dimension(name) for name in DIMENSIONS},
+            "start_at": min((e.start for e in spans), default=0),
+            "last_at": max((e.at for e in work), default=0),
+            "last_seen": max(self.seen, default=0),
+            "events": len(self.events),
+            "actions": len(actions),
+            "action_errors": len([e for e in actions if e.error_type]),
+            "model_calls": len(self.of("model_call")),
+            "tool_calls": len(self.of("tool_call")),
+            "tool_errors": len([e for e in self.of("tool_call") if e.error_type]),
+            "latency_us": dict(Counter(bucket(e.at - e.start) for e in actions)),
+            "trace_ids": sorted({e.trace_id for e in work if e.trace_id}),
+        }
+        return row | self._usage() | self._costs() | self._outcome() | self._people()
+
+    def _usage(self) -> Row:
+        users = self.of("model_call", "embedding")
+        return {
+            "usage_known": len([e for e in users if e.input_tokens is not None]),
+            **{name: sum(getattr(e, name) or 0 for e in users) for name in TOKENS},
+        }
+
+    def _costs(self) -> Row:
+        priced = [e for e in self.of(*SPAN_KINDS) if e.cost is not None]
+        roots = [e for e in priced if e.root]
+        steps = [e for e in priced if not e.root]
+        spent: dict[str, list[int]] = {}
+        for e in steps:
+            if e.kind in ("tool_call", "step", "other"):
+                spent.setdefault("tool", []).append(e.cost or 0)
+        for e in self.of("intervention"):
+            if e.cost is not None:
+                spent.setdefault("human", []).append(e.cost)
+        for e in self.of("cost"):
+            spent.setdefault(e.name, []).append(e.cost or 0)
+        return {
+            "unpriced": len([e for e in self.of("model_call") if e.cost is None]),
+            "root_cost": max(roots, key=_stated_last).cost if roots else None,
+            "step_cost": sum(
+                e.cost or 0
+                for e in steps
+                if e.kind in ("model_call", "embedding", "retrieval", "guardrail")
+            ),
+            "costs": {category: sum(each) for category, each in spent.items()},
+        }
+
+    def _outcome(self) -> Row:
+        claim = max(self.claims(), key=_stated_last, default=None)
+        verdict = max(self.of("verdict"), key=_last, default=None)
+        return {
+            "claim": claim.value if claim else "",
+            "claim_at": claim.at if claim else 0,
+            "claim_explicit": claim.explicit if claim else 0,
+            "verdict": verdict.value if verdict else "",
+            "verdict_at": verdict.at if verdict else 0,
+            "verifier": verdict.name if verdict else "",
+            "weight": verdict.weight if verdict else 0,
+        }
+
+    def _people(self) -> Row:
+        answers, interventions = self.of("feedback"), self.of("intervention")
+        satisfied = [e for e in answers if e.number is not None]
+        scored = sorted((e for e in self.of("score") if e.number is not None), key=_last)
+        return {
+            "interventions": dict(Counter(e.name for e in interventions)),
+            "human_us": sum(e.number or 0 for e in interventions),
+            "answered": int(bool(answers)),
+            "complaint": int(any(e.flag for e in answers)),
+            "satisfaction": max(satisfied, key=_last).number if satisfied else None,
+            "scores": {e.name: e.number for e in scored},
+        }
+
+
+def _last(e: Event) -> tuple[int, int]:
+    return e.at, e.hash
+
+
+def _stated_last(e: Event) -> tuple[int, int, int]:
+    """A stated claim beats one that was read off a status."""
+    return e.explicit, e.at, e.hash
+
+
+def model_cost(row: Row) -> int | None:
+    """Nano-dollars of the task's model calls; None: unknown."""
+    told = "model" in row["costs"]
+    if row["root_cost"] is None and (row["unpriced"] or not (row["model_calls"] or told)):
+        return None
+    own = row["step_cost"] if row["root_cost"] is None else row["root_cost"]
+    return int(own + row["costs"].get("model", 0))
+
+
+def _count(row: Row, window: Window) -> None:
+    counts = window.counts
+
+    def add(name: str, number: int = 1) -> None:
+        counts[name] += number
+
+    for name in ("actions", "action_errors", "model_calls", "tool_calls", "tool_errors", *TOKENS):
+        add(name, row[name])
+    window.latency_us.update(row["latency_us"])
+    if row["status"] == "abandoned":
+        add("tasks_abandoned")
+        return
+    add("tasks_finished")
+    add("claimed_" + row["claim"])
+    if row["start_at"]:
+        window.cycle_us[bucket(max(0, row["claim_at"] - row["start_at"]))] += 1
+    for name, score in row["scores"].items():
+        n, total = window.scores.get(name, (0, 0))
+        window.scores[name] = (n + 1, total + score)
+    _count_people(row, add)
+    _count_verdict(row, add)
+    _count_cost(row, add)
+
+
+_Add = Callable[..., None]
+
+
+def _count_people(row: Row, add: _Add) -> None:
+    kinds = set(row["interventions"])
+    add("overridden", int(bool(kinds & OVERRIDE_KINDS)))
+    add("escalated", int("escalated" in kinds))
+    add("approved", int("approved" in kinds))
+    add("human_us", row["human_us"])
+    add("answered", row["answered"])
+    add("complaints", row["complaint"])
+    if row["satisfaction"] is not None:
+        add("satisfaction_known")
+        add("satisfaction_micro", row["satisfaction"])
+
+
+def _count_verdict(row: Row, add: _Add) -> None:
+    verdict, claimed, weight = row["verdict"], row["claim"] == "success", row["weight"]
+    if verdict not in ("success", "failure"):
+        return
+    groups = {"known": True, "success": verdict == "success", "claimed_success_known": claimed}
+    groups["discrepancies"] = claimed and verdict == "failure"
+    groups["underclaims"] = not claimed and verdict == "success"
+    names = {"known": "verdict_known", "success": "verdict_success"}
+    for group, belongs in groups.items():
+        if belongs:
+            add(names.get(group, group))
+            add("weight_" + group, weight)
+            if group in ("known", "claimed_success_known"):
+                add("weight_squared_" + group, weight**2)
+
+
+def _count_cost(row: Row, add: _Add) -> None:
+    model, others = model_cost(row), {k: v for k, v in row["costs"].items() if k != "model"}
+    if model is None:
+        add("cost_partial_nano", row["step_cost"] + sum(row["costs"].values()))
+        return
+    total = model + sum(others.values())
+    add("cost_known")
+    add("cost_nano", total)
+    add("cost_model_nano", model)
+    for category, nano in others.items():
+        add(f"cost_{category}_nano", nano)
+    if row["verdict"] in ("success", "failure"):
+        add("cost_of_verified_nano", total)
+        add("verdict_success_cost_known", int(row["verdict"] == "success"))

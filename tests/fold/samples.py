@@ -1,0 +1,124 @@
+"""Events to test with: few tasks, minutes and dimensions, so that they meet each other often."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from schemas.event import Event, event_hash
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+BASE = 1_700_000_040 * SECOND
+"""The start of a minute."""
+
+_ROOT = {"kind": "agent_run", "root": 1}
+
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "step": {"kind": "step"},
+    "call": {"kind": "model_call", "input_tokens": 7, "output_tokens": 3, "cost": 11},
+    "unpriced call": {"kind": "model_call", "input_tokens": 5, "error_type": "timeout"},
+    "silent call": {"kind": "model_call", "cost": 0},
+    "root call": {"kind": "model_call", "root": 1, "value": "success"},
+    "tool": {"kind": "tool_call"},
+    "failed tool": {"kind": "tool_call", "error_type": "500", "cost": 13},
+    "retrieval": {"kind": "retrieval", "cost": 17},
+    "embedding": {"kind": "embedding", "input_tokens": 2, "cache_read_tokens": 1, "cost": 19},
+    "guardrail": {"kind": "guardrail", "cost": 23},
+    "run": {"kind": "agent_run", "cost": 1_000_000},
+    "workflow run": {"kind": "workflow_run", "cost": 2_000_000},
+    "other": {"kind": "other", "cost": 29},
+    "root": {**_ROOT, "value": "success"},
+    "failed root": {**_ROOT, "value": "failure"},
+    "root says success": {**_ROOT, "value": "success", "explicit": 1, "cost": 31},
+    "root says failure": {**_ROOT, "value": "failure", "explicit": 1},
+    "root says gave up": {**_ROOT, "value": "gave_up", "explicit": 1, "cost": 37},
+    "claims success": {"kind": "claim", "root": 1, "value": "success", "explicit": 1},
+    "claims escalated": {"kind": "claim", "root": 1, "value": "escalated", "explicit": 1},
+    "verdict success": {"kind": "verdict", "value": "success", "name": "qa", "weight": SECOND},
+    "verdict failure": {"kind": "verdict", "value": "failure", "name": "customer", "weight": 10**12},
+    "verdict inconclusive": {"kind": "verdict", "value": "inconclusive", "name": "qa", "weight": 2 * SECOND},
+    "corrected": {"kind": "intervention", "name": "corrected", "number": MINUTE, "cost": 41},
+    "interrupted": {"kind": "intervention", "name": "interrupted"},
+    "escalated": {"kind": "intervention", "name": "escalated", "number": 2 * MINUTE},
+    "approved": {"kind": "intervention", "name": "approved"},
+    "satisfied": {"kind": "feedback", "number": 900_000},
+    "complains": {"kind": "feedback", "flag": 1},
+    "no complaint": {"kind": "feedback", "number": 0, "flag": 0},
+    "costs model": {"kind": "cost", "name": "model", "cost": 43},
+    "costs tool": {"kind": "cost", "name": "tool", "cost": 47},
+    "costs human": {"kind": "cost", "name": "human", "cost": 0},
+    "costs operations": {"kind": "cost", "name": "operations", "cost": 53},
+    "costs engineering": {"kind": "cost", "name": "engineering", "cost": 59},
+    "outcome": {"kind": "outcome", "name": "refunded", "number": 3 * SECOND},
+    "scored": {"kind": "score", "name": "judge", "number": 700_000},
+    "scored 0": {"kind": "score", "name": "judge", "number": 0},
+    "scored by rules": {"kind": "score", "name": "rules", "number": SECOND},
+    "not scored": {"kind": "score", "name": "judge"},
+}
+SPANS = frozenset(
+    name
+    for name, made in TEMPLATES.items()
+    if made["kind"] not in ("claim", "verdict", "intervention", "feedback", "cost", "outcome", "score")
+)
+
+TOLD = (
+    {"workflow": "w"},
+    {"workflow": "v"},
+    {"workflow": "w", "agent": "bot", "model": "m"},
+    {"workflow": "w", "case_type": "refund"},
+    {"agent": "bot", "model": "n"},
+)
+"""What an event may say of its dimensions."""
+
+TASKS = ("a", "b", "c")
+TIMES = (0, SECOND, MINUTE - 1, MINUTE, MINUTE + SECOND, 3 * MINUTE)
+DURATIONS = (0, 5, 1_000, 70 * SECOND)
+
+
+class Spec(NamedTuple):
+    """An event to come: a template's name, its task, time after BASE and duration (µs), and dimensions."""
+
+    template: str
+    task: str = "a"
+    at: int = 0
+    duration: int = 0
+    told: int = 0
+    source: str = "trace"
+
+
+class Again(NamedTuple):
+    """An event that the log already holds, resent as it was; or, as another version tells it."""
+
+    which: int
+    told_as: Spec | None = None
+
+
+def event(spec: Spec, event_id: str) -> Event:
+    """The event of a spec. Its id decides its hash, and so how it ranks among equals."""
+    at = BASE + spec.at
+    values: dict[str, Any] = dict.fromkeys(Event.__struct_fields__, "")
+    values |= dict.fromkeys(
+        ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"), None
+    )
+    values |= {"root": 0, "explicit": 0, "weight": 0, "cost": None, "number": None, "flag": None}
+    values |= {"attributes": {}, "stage": "production", "tenant": "t", "event_id": event_id}
+    values |= {"hash": event_hash(event_id), "task_id": spec.task, "at": at}
+    values["start"] = at - spec.duration if spec.template in SPANS else at
+    values["task_source"] = spec.source if spec.task else ""
+    values["trace_id"] = f"trace-{spec.told}"
+    return Event(**values | TOLD[spec.told] | TEMPLATES[spec.template])
+
+
+specs = st.builds(
+    Spec,
+    template=st.sampled_from(list(TEMPLATES)),
+    task=st.sampled_from(TASKS),
+    at=st.sampled_from(TIMES),
+    duration=st.sampled_from(DURATIONS),
+    told=st.integers(0, len(TOLD) - 1),
+    source=st.sampled_from(("trace", "attribute", "metadata.task_id")),
+)
+without_task = st.builds(Spec, template=st.sampled_from(("costs operations", "outcome")), task=st.just(""))
+again = st.builds(Again, which=st.integers(0, 30), told_as=st.none() | specs)
