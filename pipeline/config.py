@@ -92,6 +92,7 @@ class Kafka(Section):
     epoch: int = Field(0, ge=0, le=65535, description="raise it when agent.actions is recreated or repartitioned")
     replication: int = Field(1, ge=1, le=9, description="replicas of topics that Trueup creates")
     message_bytes: int = Field(900_000, ge=10_000, description="largest message that Trueup produces")
+    session_timeout: float = Field(10.0, ge=1, description="seconds after which a silent worker loses its partitions")
     security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
     sasl_mechanism: str = Field("SCRAM-SHA-512", description="SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN")
     sasl_username: str = ""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -37,7 +36,12 @@ def client_options(settings: Settings) -> dict[str, Any]:
 def ensure_topics(settings: Settings) -> None:
     """Create the topics that are missing. Raises ConfigError if agent.actions has another partition count."""
     k = settings.kafka
-    wanted = {k.spans_topic: k.partitions, k.logs_topic: k.partitions, k.actions_topic: k.partitions, k.deadletter_topic: 1}
+    wanted = {
+        k.spans_topic: k.partitions,
+        k.logs_topic: k.partitions,
+        k.actions_topic: k.partitions,
+        k.deadletter_topic: 1,
+    }
     try:
         admin = KafkaAdminClient(**client_options(settings))
         try:
@@ -94,11 +98,6 @@ class Progress:
         except KafkaError as error:
             raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error})") from None
 
-    def ends(self, *topics: str) -> Positions:
-        """The end offset of every partition of the topics."""
-        tps = [TopicPartition(t, p) for t in topics for p in self._consumer.partitions_for_topic(t) or ()]
-        return dict(self._consumer.end_offsets(tps))
-
     def committed(self, tps: Mapping[TopicPartition, int]) -> Positions:
         """What the group has committed; 0 where nothing."""
         return {tp: self._consumer.committed(tp) or 0 for tp in tps}
@@ -106,13 +105,9 @@ class Progress:
     def behind(self, targets: Positions) -> int:
         """How many messages are left until the group is at the targets."""
         wanted = {tp: end for tp, end in targets.items() if end > 0}
-        return sum(max(0, end - at) for (_, end), at in zip(wanted.items(), self.committed(wanted).values(), strict=True))
-
-    def wait(self, targets: Positions, *, stalled: Callable[[int], None], pause: float = 0.1) -> None:
-        """Return when the group has committed up to the targets. `stalled(left)` is called at every look."""
-        while left := self.behind(targets):
-            stalled(left)
-            time.sleep(pause)
+        return sum(
+            max(0, end - at) for (_, end), at in zip(wanted.items(), self.committed(wanted).values(), strict=True)
+        )
 
     def close(self) -> None:
         """Leave Kafka."""

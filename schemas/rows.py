@@ -192,20 +192,29 @@ class TaskRow(msgspec.Struct, array_like=True):
         return _encode(self)
 
     @property
-    def cost(self) -> int | None:
-        """What the task cost in nano-dollars; None while the cost of its model calls is unknown."""
-        model = self.model_cost
-        return None if model is None else model + sum(v for k, v in self.costs.items() if k != "model")
-
-    @property
     def model_cost(self) -> int | None:
-        """The agent's own account, else the sum of its steps when each is known; and what events added."""
-        added = self.costs.get("model", 0)
-        if self.root_cost is not None:
-            return self.root_cost + added
-        if self.unpriced or not (self.model_calls or "model" in self.costs):
-            return None
-        return self.step_cost + added
+        """Nano-dollars of its model calls; None while a part is unknown."""
+        return model_cost(self.root_cost, self.step_cost, self.unpriced, self.model_calls, self.costs)
+
+
+def model_cost(
+    root_cost: int | None, step_cost: int, unpriced: int, model_calls: int, costs: dict[str, int]
+) -> int | None:
+    """The agent's own account, else the sum of its steps when each is known; and what events added.
+
+    Nano-dollars; None while a part is unknown, and where nothing tells that a model was used at all.
+    """
+    added = costs.get("model", 0)
+    if root_cost is not None:
+        return root_cost + added
+    if unpriced or not (model_calls or "model" in costs):
+        return None
+    return step_cost + added
+
+
+def other_costs(costs: dict[str, int]) -> int:
+    """Nano-dollars of everything beside the model."""
+    return sum(nano for category, nano in costs.items() if category != "model")
 
 
 TASK_COLUMNS = TaskRow.__struct_fields__

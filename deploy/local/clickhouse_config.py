@@ -12,7 +12,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree  # noqa: S405  (writes only, parses nothing)
+from xml.etree import ElementTree
 
 DEFAULT_USER = "default"
 _OVERLAY = "_overlay"

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.kafka import credentials as kafka_credentials
-from deploy.kafka.distribution import Distribution, KafkaUnavailableError, fetch, locate
+from deploy.kafka.distribution import Distribution, fetch, locate
 from deploy.kafka.properties import HOST, Node, broker_properties
 from deploy.local.process import ChildProcess, require_free_port
 
@@ -232,20 +232,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="keep the log in this folder; without it, it is removed")
     parser.add_argument("--fetch-only", action="store_true", help="download Apache Kafka, prepare it, and stop")
     options = parser.parse_args(arguments)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     try:
         prepare()
         if not options.fetch_only:
-            with Kafka(options.brokers, options.data, port=options.port) as kafka:
-                sys.stdout.write(f"{kafka.bootstrap}\n")
-                sys.stdout.flush()
-                stopped.wait()
-    except (KafkaUnavailableError, RuntimeError) as error:
+            _run_until_signalled(Kafka(options.brokers, options.data, port=options.port))
+    except RuntimeError as error:
         sys.stderr.write(f"{error}\n")
         return 3
     return 0
+
+
+def _run_until_signalled(kafka: Kafka) -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with kafka:
+        sys.stdout.write(f"{kafka.bootstrap}\n")
+        sys.stdout.flush()
+        stopped.wait()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ it is run without the virtual environment, so that it starts in a few millisecon
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,8 @@ class _Keeper:
             self._child.terminate()
 
     def _end_with_parent(self, child: subprocess.Popen[bytes]) -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1024):  # not sys.stdin: a thread that blocks in it delays the exit
+            pass
         child.terminate()
         try:
             child.wait(GRACE_SECONDS)

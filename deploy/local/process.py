@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _TAIL_LINES = 40
@@ -31,21 +33,18 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def port_taken(host: str, port: int) -> bool:
-    """Whether a server could not bind `port` now. Connections in TIME_WAIT do not count."""
+def require_free_port(server: str, host: str, port: int, fix: str) -> None:
+    """Raise StartError if `server` could not listen on `host` and `port` now; port 0 is always free.
+
+    `fix` says what to do about it, for example "choose another with --port".
+    """
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT does not count
         try:
             probe.bind((host, port))
-        except OSError:
-            return True
-        return False
-
-
-def require_free_port(server: str, host: str, port: int, fix: str) -> None:
-    """Raise StartError if `port` is taken; `fix` says what to do, for example "choose another with --port"."""
-    if port and port_taken(host, port):
-        raise StartError(f"{server} cannot listen on {host}:{port}: another process has that port. Fix: {fix}.")
+        except OSError as error:
+            why = "another process has that port" if error.errno == errno.EADDRINUSE else error.strerror
+            raise StartError(f"{server} cannot listen on {host}:{port}: {why}. Fix: {fix}.") from error
 
 
 class ChildProcess:
@@ -65,7 +64,7 @@ class ChildProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=None if environment is None else {**os.environ, **environment},
+            env=environment,
             start_new_session=True,
             text=True,
             errors="replace",
@@ -122,9 +121,11 @@ class ChildProcess:
             self._process.stdin.close()
         self._drain.join()
 
-    def _fail_to_start(self, seconds: float) -> "NoReturn":
-        self._drain.join(0 if self.running else 5)
-        why = f"did not get ready in {seconds:g} s" if self.running else f"ended at once (exit code {self._process.returncode})"
+    def _fail_to_start(self, seconds: float) -> NoReturn:
+        if self._output_ended:  # by its end, which may not be noticed yet
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+        why = f"did not get ready in {seconds:g} s" if self.running else f"ended (exit code {self._process.returncode})"
         self.stop(5)
         raise StartError(f"{self.name} {why}. Its last output:\n{self.tail() or '(none)'}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
+from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow, other_costs
 from schemas.units import MINUTE_US, bucket
 from schemas.words import OVERRIDES, Intervention, Outcome, TaskStatus, Verdict
 
@@ -88,10 +88,11 @@ def _count_people(row: TaskRow, counts: dict[str, int]) -> None:
 
 
 def _count_cost(row: TaskRow, counts: dict[str, int]) -> None:
-    cost, model = row.cost, row.model_cost
-    if cost is None or model is None:
+    model = row.model_cost
+    if model is None:
         counts["cost_partial_nano"] = row.step_cost + sum(row.costs.values())
         return
+    cost = model + other_costs(row.costs)
     counts["cost_known"], counts["cost_nano"], counts["cost_model_nano"] = 1, cost, model
     for category, nano in row.costs.items():
         if category != "model":

@@ -89,17 +89,23 @@ class PartitionFold:
     # --- what its owner calls ---------------------------------------------------------------------
 
     def fold(self, messages: Sequence[Message]) -> Snapshot:
-        """Apply messages in the order of their offsets and return what must be written before they are acked."""
+        """Apply messages in the order of their offsets and return what must be written before they are acked.
+
+        What the store raises comes through; the same call may be made again.
+        """
         self._evict()
-        fresh = not self._loaded
         while True:
+            fresh = not self._loaded
             try:
                 if fresh:
+                    self._settled()
                     self._start_afresh()
                 return self._apply(messages, fresh)
             except _Ahead:
-                self._settled()
-                fresh = True
+                self._forget()
+            except BaseException:
+                self._forget()  # a part of the batch is in the rows
+                raise
 
     def written(self, position: int) -> None:
         """Every snapshot up to `position` is durable: rows up to there may leave memory."""
@@ -115,7 +121,7 @@ class PartitionFold:
         self._tasks: dict[str, Task] = {}
         self._windows: dict[WindowKey, WindowRow] = {}
         self._due: list[tuple[int, str]] = []
-        self._watched: set[str] = set()
+        self._watched: dict[str, int] = {}
         self._policy: Clock | None = None
         self._loaded = False
         self.frontier = -1
@@ -271,25 +277,34 @@ class PartitionFold:
             clock.abandon_after,
             clock.by_workflow,
         ):
-            self._due, self._watched, self._policy = [], set(), clock
+            self._due, self._watched, self._policy = [], {}, clock
             for task in self._tasks.values():
                 if task.row.status == TaskStatus.OPEN:
                     self._watch(clock, task.row)
+        not_yet: list[TaskRow] = []
         while self._due and self._due[0][0] <= clock.at:
-            _, task_id = heapq.heappop(self._due)
-            self._watched.discard(task_id)
+            deadline, task_id = heapq.heappop(self._due)
+            if self._watched.get(task_id) != deadline:
+                continue
+            del self._watched[task_id]
             task = self._tasks.get(task_id)
             if task is None or task.row.status != TaskStatus.OPEN:
                 continue
-            if clock.deadline(task.row) > clock.at:
-                self._watch(clock, task.row)
-            elif seq > task.row.seq:
+            if seq <= task.row.seq or clock.deadline(task.row) > clock.at:
+                not_yet.append(task.row)
+            else:
                 task.row.status, task.row.seq = TaskStatus.ABANDONED.value, seq
                 self._touched(task, seq)
+        for row in not_yet:
+            self._watch(clock, row)
 
     def _watch(self, policy: Clock, row: TaskRow) -> None:
-        self._watched.add(row.task_id)
-        heapq.heappush(self._due, (policy.deadline(row), row.task_id))
+        """Look at a task when its deadline has come; another workflow can make that sooner than it was."""
+        deadline = policy.deadline(row)
+        watched = self._watched.get(row.task_id)
+        if watched is None or deadline < watched:
+            self._watched[row.task_id] = deadline
+            heapq.heappush(self._due, (deadline, row.task_id))
 
     # --- what came of it --------------------------------------------------------------------------
 

@@ -36,9 +36,7 @@ class Terms:
 
     def __post_init__(self) -> None:
         if not 0 <= self.target < 1:
-            raise ValueError(
-                f"a target of {self.target} leaves no budget or none to keep: choose 0 <= target < 1"
-            )
+            raise ValueError(f"a target of {self.target} leaves no budget or none to keep: choose 0 <= target < 1")
         if self.method is not Method.OCCURRENCES and self.slicing is None:
             raise ValueError(f"{self.method} needs the length of a slice")
         if self.method is Method.TIMESLICES and (self.slicing is None or self.slicing.good_at is None):

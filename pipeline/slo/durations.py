@@ -43,9 +43,7 @@ def parse_duration(text: str) -> Duration:
     """
     match = _SHORTHAND.fullmatch(text)
     if match is None:
-        raise ValueError(
-            f"{text!r} is not a duration: write a positive integer and one of m h d w M Q Y, as in 28d"
-        )
+        raise ValueError(f"{text!r} is not a duration: write a positive integer and one of m h d w M Q Y, as in 28d")
     return Duration(int(match[1]), match[2])
 
 

@@ -20,6 +20,8 @@ from pipeline.slo.windows import Guard, Pair
 # With this many bad events expected in the window, twice as many are out of reach of chance.
 _CROWDED = 60.0
 _MANY_GOOD = 60.0
+_NEARLY_NORMAL = 300.0
+_NEGLIGIBLE = 1e-14
 
 
 def traffic_per_month(events: int, minutes: int) -> int:
@@ -27,7 +29,7 @@ def traffic_per_month(events: int, minutes: int) -> int:
     if not events:
         return 0
     exact = -(-events * MINUTES_PER_MONTH // max(minutes, 1))
-    unit = 10 ** max(len(str(exact)) - 2, 0)
+    unit: int = 10 ** max(len(str(exact)) - 2, 0)
     return -(-exact // unit) * unit
 
 
@@ -66,19 +68,18 @@ def expected_alerts(pair: Pair, target: Fraction, traffic: int, guard: Guard, re
     # The newest bad event may be as old as the short window; good events from before it may have left by then.
     good_mean = in_window * (1 - bad_rate) * (1 - pair.short / pair.long)
     # With many events in the short window it is not stretched, and says nothing about the last few events.
-    stretched = guard.recent if in_window * pair.short / pair.long < 1 and good_mean < _MANY_GOOD else 0
+    stretched = guard.recent and in_window * pair.short / pair.long < 1 and good_mean < _MANY_GOOD
+    least_bad = math.floor(guard.recent * limit + 1e-9) + 1
+    good_chances = _poisson_chances(good_mean) if stretched else []
     per_arrival = 0.0
     for others, chance in _poisson_tail(max(required - 1, 0), bad_mean):
         most_good = math.ceil((others + 1) * (1 / limit - 1) - 1e-9) - 1
-        if most_good < 0:
-            continue
         if not stretched:
             per_arrival += chance * _poisson_at_most(most_good, good_mean)
             continue
-        least_bad = math.floor(stretched * limit + 1e-9) + 1
         per_arrival += chance * sum(
-            _poisson(good, good_mean) * _recent_are_bad(others, good, stretched, least_bad)
-            for good in range(most_good + 1)
+            good_chance * _recent_are_bad(others, good, guard.recent, least_bad)
+            for good, good_chance in enumerate(good_chances[: most_good + 1])
         )
     return traffic * bad_rate * per_arrival
 
@@ -93,17 +94,24 @@ def _recent_are_bad(others: int, good: int, recent: int, least_bad: int) -> floa
 
 def _poisson_tail(first: int, mean: float) -> Iterator[tuple[int, float]]:
     """(count, probability) from `first` on, until what is left cannot matter."""
-    for count in range(first, first + int(mean + 12 * math.sqrt(mean) + 40)):
-        yield count, _poisson(count, mean)
+    count = first
+    while (chance := _poisson(count, mean)) > _NEGLIGIBLE or count < mean:
+        yield count, chance
+        count += 1
+
+
+def _poisson_chances(mean: float) -> list[float]:
+    """The probabilities of 0, 1, 2, ... until what is left cannot matter."""
+    return [chance for _, chance in _poisson_tail(0, mean)]
+
+
+def _poisson_at_most(count: int, mean: float) -> float:
+    if mean > _NEARLY_NORMAL:
+        return 0.5 * math.erfc((mean - count - 0.5) / math.sqrt(2 * mean))
+    return sum(_poisson_chances(mean)[: count + 1])
 
 
 def _poisson(count: int, mean: float) -> float:
     if mean == 0:
         return float(count == 0)
     return math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
-
-
-def _poisson_at_most(count: int, mean: float) -> float:
-    if mean > 300:  # the normal approximation, with continuity correction
-        return 0.5 * math.erfc((mean - count - 0.5) / math.sqrt(2 * mean))
-    return sum(_poisson(each, mean) for each in range(count + 1))

@@ -70,7 +70,7 @@ GUARD_OFF = Guard(min_bad=0, recent=0, reference_burn=Fraction(1, 2), false_aler
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CitedRow:
     """One line of `windows.yaml`."""
 
     name: str
@@ -96,10 +96,10 @@ class Row:
 
 
 @lru_cache(maxsize=1)
-def cited_rows() -> tuple[Row, ...]:
+def cited_rows() -> tuple[CitedRow, ...]:
     """The rows of `windows.yaml`, in order."""
     return tuple(
-        Row(
+        CitedRow(
             name=row["name"],
             severity=Severity(row["severity"]),
             budget=parse_share(row["budget"]),

@@ -22,13 +22,13 @@ import structlog
 from pipeline.config import Settings
 from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.worker import kafka
+from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
 from pipeline.worker.health import Health, serve_health
 from schemas.rows import DeadLetter
 from sinks.port import Store
 
 log = structlog.get_logger()
-MICRO = 1_000_000
 CRASHED = 70
 
 
@@ -139,6 +139,7 @@ class Worker:
             worker = faust.Worker(
                 self.app, loglevel="WARNING", redirect_stdouts=False, quiet=True, blocking_timeout=None, logfile=None
             )
+            worker.spinner = None
             try:
                 worker.execute_from_commandline()
             except SystemExit as stop:
@@ -146,21 +147,13 @@ class Worker:
         return 0
 
 
-def clock(settings: Settings, at: int) -> bytes:
-    """The payload of a clock event at `at` microseconds, with the policy of these settings."""
-    by_workflow = {
-        name: workflow.abandon_after * MICRO
-        for name, workflow in settings.workflows.items()
-        if workflow.abandon_after is not None
-    }
-    return msgspec.json.encode({"at": at, "abandon_after": settings.abandon_after * MICRO, "by_workflow": by_workflow})
-
-
 def _dead_letter(value: bytes | None) -> bytes | None:
-    """The line of a dead letter, checked, since anybody may write to a topic."""
+    """The line of a dead letter, checked, since anybody may write to a topic. An empty message is a mark."""
+    if not value:
+        return None
     try:
-        msgspec.json.decode(value or b"", type=DeadLetter)
+        msgspec.json.decode(value, type=DeadLetter)
     except msgspec.DecodeError:
-        log.error("a message of the dead letter topic is no dead letter", bytes=len(value or b""))
+        log.error("a message of the dead letter topic is no dead letter", bytes=len(value))
         return None
     return value

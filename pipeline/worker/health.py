@@ -80,7 +80,7 @@ def serve_health(health: Health, http: Http) -> Iterator[int]:
     """Serve in a thread; yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+        def do_GET(self) -> None:
             status, kind, body = respond(health, self.path.split("?")[0])
             self.send_response(status)
             self.send_header("Content-Type", kind)

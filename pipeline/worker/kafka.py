@@ -27,8 +27,9 @@ def faust_app(settings: Settings) -> Any:
         consumer_max_fetch_size=8 * 1024 * 1024,
         broker_commit_interval=settings.worker.commit,
         broker_max_poll_interval=24 * HOUR,  # a worker that waits for ClickHouse must keep its membership
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=1.0,
+        broker_session_timeout=k.session_timeout,
+        broker_heartbeat_interval=k.session_timeout / 6,
+        broker_rebalance_timeout=k.session_timeout * 1.5,
         broker_request_timeout=30.0,
         producer_acks=-1,
         producer_max_request_size=max(k.message_bytes * 2, 2_000_000),

@@ -103,13 +103,15 @@ def insert_lines(client: Client, table: str, columns: Sequence[str], lines: Sequ
         )
 
 
-def select_lines(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> list[bytes]:
+def select_lines(
+    client: Client, sql: str, parameters: Mapping[str, Any] | None = None, *, fmt: str = "JSONCompactEachRow"
+) -> list[bytes]:
     """The rows of a query, each as a JSON array."""
     with translated():
         answer = client.raw_query(
             sql,
             parameters=dict(parameters or {}),
             settings={name: PINNED[name] for name in _LARGE_READ},
-            fmt="JSONCompactEachRow",
+            fmt=fmt,
         )
     return answer.splitlines()

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
+import msgspec
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import Address, connect, translated
+from sinks.clickhouse.client import Address, connect, insert_lines, translated
 from sinks.port import Refused
 
 RETAINED = {
@@ -91,11 +92,8 @@ def migrate(address: Address, *, retention_days: int) -> list[Migration]:
         for migration in todo:
             for statement in migration.statements():
                 client.command(_again(statement))
-            client.insert(
-                "migrations",
-                [[migration.number, migration.name, migration.checksum]],
-                column_names=["number", "name", "checksum"],
-            )
+            row = msgspec.json.encode((migration.number, migration.name, migration.checksum))
+            insert_lines(client, "migrations", ("number", "name", "checksum"), [row])
         _retain(client, retention_days)
     return todo
 

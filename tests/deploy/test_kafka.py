@@ -2,7 +2,10 @@
 
 import asyncio
 import itertools
-import os
+import signal
+import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 
 from deploy.local.kafka import Kafka
+from deploy.local.process import StartError, free_port
 
 requires_kafka = pytest.mark.usefixtures("requires_kafka")
 
@@ -75,20 +79,20 @@ def test_a_message_above_the_limit_is_refused_and_one_below_it_is_not() -> None:
         topic = new_topic(kafka.client_settings)
 
         produce(kafka.client_settings, topic, bytes(1_900_000), max_request_size=10_000_000)
-        with pytest.raises(Exception, match="MessageSizeTooLarge|RecordTooLarge"):
+        with pytest.raises(Exception, match=r"MessageSizeTooLarge|RecordTooLarge"):
             produce(kafka.client_settings, topic, bytes(2_100_000), max_request_size=10_000_000)
 
 
 @requires_kafka
 def test_nothing_is_left_of_a_cluster_without_a_data_folder() -> None:
     with Kafka() as kafka:
-        pid = kafka.pid()
+        host, _, port = kafka.bootstrap.partition(":")
         directory = kafka.directory
         assert directory.exists()
 
     assert not directory.exists()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(pid or 0, 0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)))
 
 
 @requires_kafka
@@ -207,3 +211,29 @@ def test_the_password_is_on_no_command_line_and_in_no_file_of_the_broker(secure:
 def test_two_brokers_are_refused_because_two_controllers_have_no_majority() -> None:
     with pytest.raises(ValueError, match="1 or 3 brokers, not 2"):
         Kafka(brokers=2)
+
+
+@requires_kafka
+def test_the_command_prints_the_bootstrap_address_and_runs_until_it_is_interrupted() -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.local.kafka", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        printed = process.stdout.readline()
+        settings = {"bootstrap_servers": printed.strip()}
+        produce(settings, new_topic(settings), b"one")
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(30) == 0
+    assert printed == f"127.0.0.1:{port}\n"
+
+
+@requires_kafka
+def test_a_taken_port_is_named_with_the_fix() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(StartError, match=f"127.0.0.1:{port}.*another process has that port.*--port"):
+            Kafka(port=port).start()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from schemas.event import Event, event_hash
+from schemas.words import SPANS
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -57,35 +58,26 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "scored by rules": {"kind": "score", "name": "rules", "number": SECOND},
     "not scored": {"kind": "score", "name": "judge"},
 }
-SPANS = frozenset(
-    name
-    for name, made in TEMPLATES.items()
-    if made["kind"] not in ("claim", "verdict", "intervention", "feedback", "cost", "outcome", "score")
-)
-
-TOLD = (
+TOLD: tuple[dict[str, Any], ...] = (
     {"workflow": "w"},
-    {"workflow": "v"},
-    {"workflow": "w", "agent": "bot", "model": "m"},
-    {"workflow": "w", "case_type": "refund"},
-    {"agent": "bot", "model": "n"},
+    {"workflow": "v", "duration": 5},
+    {"workflow": "w", "agent": "bot", "model": "m", "duration": 1_000, "task_source": "attribute"},
+    {"workflow": "w", "case_type": "refund", "duration": 70 * SECOND},
+    {"agent": "bot", "model": "n", "task_source": "metadata.task_id"},
 )
-"""What an event may say of its dimensions."""
+"""What an event may say of its dimensions; how long a span took; where the task id was found."""
 
 TASKS = ("a", "b", "c")
 TIMES = (0, SECOND, MINUTE - 1, MINUTE, MINUTE + SECOND, 3 * MINUTE)
-DURATIONS = (0, 5, 1_000, 70 * SECOND)
 
 
 class Spec(NamedTuple):
-    """An event to come: a template's name, its task, time after BASE and duration (µs), and dimensions."""
+    """An event to come: a template's name, its task, time after BASE (µs), and which of TOLD it tells."""
 
     template: str
     task: str = "a"
     at: int = 0
-    duration: int = 0
     told: int = 0
-    source: str = "trace"
 
 
 class Again(NamedTuple):
@@ -97,18 +89,16 @@ class Again(NamedTuple):
 
 def event(spec: Spec, event_id: str) -> Event:
     """The event of a spec. Its id decides its hash, and so how it ranks among equals."""
-    at = BASE + spec.at
+    told = {"task_source": "trace", **TOLD[spec.told]}
+    at, duration = BASE + spec.at, told.pop("duration", 0)
     values: dict[str, Any] = dict.fromkeys(Event.__struct_fields__, "")
-    values |= dict.fromkeys(
-        ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"), None
-    )
+    values |= dict.fromkeys((name for name in Event.__struct_fields__ if name.endswith("_tokens")), None)
     values |= {"root": 0, "explicit": 0, "weight": 0, "cost": None, "number": None, "flag": None}
-    values |= {"attributes": {}, "stage": "production", "tenant": "t", "event_id": event_id}
-    values |= {"hash": event_hash(event_id), "task_id": spec.task, "at": at}
-    values["start"] = at - spec.duration if spec.template in SPANS else at
-    values["task_source"] = spec.source if spec.task else ""
-    values["trace_id"] = f"trace-{spec.told}"
-    return Event(**values | TOLD[spec.told] | TEMPLATES[spec.template])
+    values |= {"attributes": {}, "stage": "production", "tenant": "t", "trace_id": f"trace-{spec.told}"}
+    values |= {"event_id": event_id, "hash": event_hash(event_id), "task_id": spec.task, "at": at}
+    values |= told | TEMPLATES[spec.template]
+    values["start"] = at - duration if values["kind"] in SPANS else at
+    return Event(**values)
 
 
 specs = st.builds(
@@ -116,9 +106,15 @@ specs = st.builds(
     template=st.sampled_from(list(TEMPLATES)),
     task=st.sampled_from(TASKS),
     at=st.sampled_from(TIMES),
-    duration=st.sampled_from(DURATIONS),
     told=st.integers(0, len(TOLD) - 1),
-    source=st.sampled_from(("trace", "attribute", "metadata.task_id")),
 )
-without_task = st.builds(Spec, template=st.sampled_from(("costs operations", "outcome")), task=st.just(""))
+moving = st.builds(
+    Spec,
+    template=st.sampled_from(("step", "root", "root says failure", "claims success", "corrected", "verdict failure")),
+    task=st.sampled_from(TASKS),
+    at=st.sampled_from(TIMES),
+    told=st.integers(0, len(TOLD) - 1),
+)
+"""Of those that move a task from one window to another."""
+without_task = st.sampled_from((Spec("costs operations", task=""), Spec("outcome", task="")))
 again = st.builds(Again, which=st.integers(0, 30), told_as=st.none() | specs)

@@ -147,8 +147,6 @@ class CostCategory(StrEnum):
 
 OutcomeWord = Outcome | Literal["success", "failure", "escalated", "gave_up"]
 VerdictWord = Verdict | Literal["success", "failure", "inconclusive"]
-InterventionWord = (
-    Intervention | Literal["corrected", "rejected", "taken_over", "interrupted", "escalated", "approved"]
-)
+InterventionWord = Intervention | Literal["corrected", "rejected", "taken_over", "interrupted", "escalated", "approved"]
 CostCategoryWord = CostCategory | Literal["model", "tool", "human", "engineering", "operations"]
 StageWord = Stage | Literal["pilot", "production", "control"]

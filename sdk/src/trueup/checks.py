@@ -43,9 +43,7 @@ def text(value: object, name: str) -> str:
     if isinstance(value, int | UUID) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
-        raise InvalidArgumentError(
-            f"{name} is {_shown(value)}; it must be a string of 1 to {LONGEST_NAME} characters"
-        )
+        raise InvalidArgumentError(f"{name} is {_shown(value)}; it must be a string of 1 to {LONGEST_NAME} characters")
     return value
 
 

@@ -43,9 +43,7 @@ class DropReason(StrEnum):
 class RareWarning:
     """Lets a warning through at most once an interval, so that trouble does not flood the agent's log."""
 
-    def __init__(
-        self, clock: Callable[[], float] = time.monotonic, interval: float = WARNING_INTERVAL
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, interval: float = WARNING_INTERVAL) -> None:
         self._clock = clock
         self._interval = interval
         self._next = float("-inf")

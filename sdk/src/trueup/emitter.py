@@ -86,9 +86,7 @@ class Emitter(ABC):
         Without `task_id` it gets a fresh one. `workflow` and `stage` default to those of the surrounding
         configuration or task. `attributes` go onto the root span.
         """
-        return Task(
-            self, TaskArguments(task_id, workflow, case_type, stage, agent, agent_version, attributes or {})
-        )
+        return Task(self, TaskArguments(task_id, workflow, case_type, stage, agent, agent_version, attributes or {}))
 
     def claimed(
         self,
@@ -143,9 +141,7 @@ class Emitter(ABC):
     ) -> None:
         """A human stepped in. `minutes` of working time; `role` prices them."""
         with self.guard():
-            step: dict[str, AttributeValue] = {
-                names.INTERVENTION: checks.one_of(names.Intervention, kind, "kind")
-            }
+            step: dict[str, AttributeValue] = {names.INTERVENTION: checks.one_of(names.Intervention, kind, "kind")}
             if minutes is not None:
                 step[names.HUMAN_MINUTES] = checks.number(minutes, 0, checks.MOST_MINUTES, "minutes")
             if role is not None:
@@ -213,9 +209,7 @@ class Emitter(ABC):
         with self.guard():
             result: dict[str, AttributeValue] = {
                 names.OUTCOME_NAME: checks.text(name, "name"),
-                names.OUTCOME_VALUE: checks.number(
-                    value, -checks.LARGEST_VALUE, checks.LARGEST_VALUE, "value"
-                ),
+                names.OUTCOME_VALUE: checks.number(value, -checks.LARGEST_VALUE, checks.LARGEST_VALUE, "value"),
             }
             whole = task_id is None and workflow is not None
             about = self._whole_workflow(workflow) if whole else self._task(task_id, workflow)

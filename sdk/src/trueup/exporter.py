@@ -48,7 +48,11 @@ class KafkaExporter(Generic[Item]):
         self._drops = Drops(signal)
         self._shared = producer.acquire(settings, connect)
         self._outbox = Outbox(
-            topic, self._shared, self._drops, settings.queue_bytes, settings.delivery_timeout
+            topic,
+            self._shared,
+            self._drops,
+            limit=settings.queue_bytes,
+            delivery_timeout=settings.delivery_timeout,
         )
         self._closed = False
 
@@ -89,9 +93,7 @@ class KafkaExporter(Generic[Item]):
 class KafkaSpanExporter(KafkaExporter[ReadableSpan], SpanExporter):
     """Spans to the topic `otlp_spans`. Settings: the argument, else TRUEUP_KAFKA_* variables."""
 
-    def __init__(
-        self, settings: KafkaSettings | None = None, *, connect: Connect = kafka_client.connect
-    ) -> None:
+    def __init__(self, settings: KafkaSettings | None = None, *, connect: Connect = kafka_client.connect) -> None:
         settings = settings or KafkaSettings.from_env()
         super().__init__("spans", settings.spans_topic, encode_spans, settings, connect)
 
@@ -106,9 +108,7 @@ class KafkaLogExporter(KafkaExporter[ReadableLogRecord], LogRecordExporter):
     What this library and the Kafka client log themselves is left out: sending it would cause more of it.
     """
 
-    def __init__(
-        self, settings: KafkaSettings | None = None, *, connect: Connect = kafka_client.connect
-    ) -> None:
+    def __init__(self, settings: KafkaSettings | None = None, *, connect: Connect = kafka_client.connect) -> None:
         settings = settings or KafkaSettings.from_env()
         super().__init__("log records", settings.logs_topic, encode_logs, settings, connect)
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -109,9 +110,7 @@ class Outbox:
         with self._changed:
             self._changed.notify_all()
             newest = self._next_number
-            return self._changed.wait_for(
-                lambda: next(iter(self._held), newest + 1) > newest, max(0.0, timeout)
-            )
+            return self._changed.wait_for(lambda: next(iter(self._held), newest + 1) > newest, max(0.0, timeout))
 
     def close(self, timeout: float) -> None:
         """Refuse what comes from now on, wait up to `timeout` seconds, then drop and count the rest."""
@@ -142,13 +141,13 @@ class Outbox:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._run, name=f"trueup-outbox-{self._topic}", daemon=True
-            )
+            self._thread = threading.Thread(target=self._run, name=f"trueup-outbox-{self._topic}", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
         _stay_out_of_traces()
+        with suppress(UnreachableError):
+            self._shared.get()  # early: trouble shows at the start, and a short program has no time to connect
         while not self._stopped:
             message = self._next()
             if message is not None:
@@ -180,6 +179,7 @@ class Outbox:
                 logger.warning("Kafka topic %s cannot be written: %s; create it", self._topic, unavailable)
             with self._changed:
                 self._send_again(message)
+                self._changed.wait(self._watch_interval)
         except Exception as error:  # noqa: BLE001 - the agent's process must outlive any client's trouble
             self._done(message, generation, Failure(Trouble.CONNECTION, f"{type(error).__name__}: {error}"))
 
@@ -233,9 +233,7 @@ class Outbox:
             on_their_way = [message for message in self._held.values() if message.generation is not None]
         overdue = next((m for m in on_their_way if now - m.sent_at > self._delivery_timeout), None)
         if overdue is not None and (generation := overdue.generation) is not None:
-            silence = Failure(
-                Trouble.CONNECTION, f"no acknowledgement for {self._delivery_timeout:g} seconds"
-            )
+            silence = Failure(Trouble.CONNECTION, f"no acknowledgement for {self._delivery_timeout:g} seconds")
             for message in reversed(on_their_way):
                 if message.generation == generation:
                     self._done(message, generation, silence)
@@ -244,6 +242,4 @@ class Outbox:
 def _stay_out_of_traces() -> None:
     """Let no instrumentation trace our own sends: every export would cause the next one."""
     unsampled = trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=False))
-    context.attach(
-        trace.set_span_in_context(unsampled, context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
-    )
+    context.attach(trace.set_span_in_context(unsampled, context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)))

@@ -26,11 +26,9 @@ class TaskLogProcessor(LogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Called by the SDK with every log record."""
         record = log_record.log_record
-        missing = {
-            n: v for n, v in task_attributes(record.context).items() if n not in (record.attributes or {})
-        }
-        if missing and record.attributes is not None:
-            record.attributes.update(missing)  # type: ignore[attr-defined]
+        if attributes := task_attributes(record.context):
+            # A new mapping: one that another processor took already may be encoded at this moment.
+            record.attributes = {**attributes, **(record.attributes or {})}
 
     def shutdown(self) -> None:
         """Nothing to end."""

@@ -76,9 +76,7 @@ Connect = Callable[[KafkaSettings], Producer]
 class SharedProducer:
     """Connects when it is first needed, and again after a producer was discarded. Safe from any thread."""
 
-    def __init__(
-        self, settings: KafkaSettings, connect: Connect, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, connect: Connect, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._connect = connect
         self._clock = clock

@@ -25,20 +25,14 @@ def task_attributes(context: Context | None = None) -> dict[str, str]:
     Only these: other baggage may hold what must not reach telemetry.
     """
     carried = baggage.get_all(context)
-    return (
-        {name: value for name in TASK_BAGGAGE if isinstance(value := carried.get(name), str)}
-        if carried
-        else {}
-    )
+    return {name: value for name in TASK_BAGGAGE if isinstance(value := carried.get(name), str)} if carried else {}
 
 
 def with_task(attributes: Mapping[str, str | None], context: Context | None = None) -> Context:
     """The context with these baggage entries; None removes one, a name that is absent stays as it is."""
     for name, value in attributes.items():
-        if value is None:
-            context = baggage.remove_baggage(name, context)
-        else:
-            context = baggage.set_baggage(name, value, context)
+        removed = baggage.remove_baggage(name, context)
+        context = removed if value is None else baggage.set_baggage(name, value, removed)
     return context if context is not None else Context()
 
 

@@ -102,9 +102,7 @@ class KafkaSettings:
             "batch_size": min(BATCH_BYTES, self.max_request_size),
             "acks": "all",
             "enable_idempotence": True,
-            "delivery_timeout_ms": max(
-                int(self.delivery_timeout * 1000), REQUEST_TIMEOUT_MS + self.linger_ms
-            ),
+            "delivery_timeout_ms": max(int(self.delivery_timeout * 1000), REQUEST_TIMEOUT_MS + self.linger_ms),
             "request_timeout_ms": REQUEST_TIMEOUT_MS,
             "max_block_ms": MAX_BLOCK_MS,
             "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
@@ -146,9 +144,7 @@ def _check_addresses(settings: KafkaSettings) -> None:
             raise SettingsError(f"bootstrap has {server!r}; an address is host:port, such as 127.0.0.1:9092")
     for topic in (settings.spans_topic, settings.logs_topic):
         if not _TOPIC.fullmatch(topic):
-            raise SettingsError(
-                f"topic is {topic!r}; it must be 1 to 249 of the characters a-z A-Z 0-9 . _ -"
-            )
+            raise SettingsError(f"topic is {topic!r}; it must be 1 to 249 of the characters a-z A-Z 0-9 . _ -")
 
 
 def _check_security(settings: KafkaSettings) -> None:
@@ -169,9 +165,7 @@ def _check_compression(compression: str) -> None:
         raise SettingsError(f"compression is {compression!r}; it must be one of: {', '.join(COMPRESSIONS)}")
     module = COMPRESSIONS[compression]
     if module is not None and find_spec(module) is None:
-        raise SettingsError(
-            f"compression {compression} needs the Python package {module}; install it or use gzip"
-        )
+        raise SettingsError(f"compression {compression} needs the Python package {module}; install it or use gzip")
 
 
 def _check_sizes(settings: KafkaSettings) -> None:

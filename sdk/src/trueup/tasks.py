@@ -78,9 +78,9 @@ class Task:
     def input_profile(
         self,
         *,
-        present: Iterable[str] = (),
-        missing: Iterable[str] = (),
-        format: str | None = None,  # noqa: A002 - the word of the contract
+        present: Iterable[str] | None = None,
+        missing: Iterable[str] | None = None,
+        format: str | None = None,
         **sizes: int,
     ) -> None:
         """What the input looked like: names of fields with and without a value, format, sizes. Never content.
@@ -88,10 +88,11 @@ class Task:
         `task.input_profile(present=["order_id"], missing=["receipt"], format="email", bytes=2048)`
         """
         with self._emitter.guard():
-            profile: dict[str, AttributeValue] = {
-                names.INPUT_FIELDS_PRESENT: checks.texts(present, "present"),
-                names.INPUT_FIELDS_MISSING: checks.texts(missing, "missing"),
-            }
+            profile: dict[str, AttributeValue] = {}
+            if present is not None:
+                profile[names.INPUT_FIELDS_PRESENT] = checks.texts(present, "present")
+            if missing is not None:
+                profile[names.INPUT_FIELDS_MISSING] = checks.texts(missing, "missing")
             if format is not None:
                 profile[names.INPUT_FORMAT] = checks.text(format, "format")
             for what, size in sizes.items():
@@ -104,7 +105,7 @@ class Task:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._emitter.guard():
             if error is not None and not _is_regular(error):
@@ -119,9 +120,9 @@ class Task:
         return self.__enter__()
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, trace)
+        self.__exit__(kind, error, traceback)
 
     def __call__(self, function: Callable[Params, Result]) -> Callable[Params, Result]:
         """Make every call of a function, or of a coroutine function, a task of its own."""

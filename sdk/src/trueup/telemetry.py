@@ -24,7 +24,7 @@ from trueup import checks
 from trueup.attributes import StageWord
 from trueup.drops import DropReason, Drops
 from trueup.emitter import SCOPE, Emitter
-from trueup.exporter import KafkaExporter, KafkaLogExporter, KafkaSpanExporter
+from trueup.exporter import KafkaLogExporter, KafkaSpanExporter
 from trueup.processors import TaskLogProcessor, TaskSpanProcessor
 from trueup.settings import KafkaSettings, SettingsError
 
@@ -136,8 +136,47 @@ class Telemetry(Emitter):
         """Wait until Kafka acknowledged what was emitted so far; False if `timeout` seconds were not enough."""
         deadline = time.monotonic() + timeout
         with self.guard():
-            self._spans.force_flush(int(timeout * 1000))
-            self._logs.force_flush(int(timeout * 1000))
-            left = [self._remaining(deadline) for _ in ()]
-            return all([e.force_flush(int(self._remaining(deadline) * 1000)) for e in self._kafka_exporters()])
+            self._spans.force_flush()
+            self._logs.force_flush()
+            exporters = (self._span_exporter, self._log_exporter)
+            return all(e.force_flush(int(_left(deadline) * 1000)) is not False for e in exporters)
         return False
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Flush for up to `timeout` seconds (default: exit_timeout), then drop and count the rest.
+
+        Happens by itself when the interpreter exits. Existing providers that were passed in go on without us.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.shutdown)
+        deadline = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
+        self.flush(_left(deadline))
+        for exporter in self._kafka_exporters():
+            exporter.shutdown(_left(deadline))
+        with self.guard():
+            for part in (*self._owned, self._spans, self._logs):
+                part.shutdown()
+        self.refused.tell_rest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def _kafka_exporters(self) -> list[KafkaSpanExporter | KafkaLogExporter]:
+        exporters = (self._span_exporter, self._log_exporter)
+        return [e for e in exporters if isinstance(e, KafkaSpanExporter | KafkaLogExporter)]
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+def _unless_set(variable: str, value: int) -> int | None:
+    """None where the operator set OpenTelemetry's own variable: the SDK then reads it."""
+    return None if variable in os.environ else value

@@ -1,0 +1,46 @@
+"""The commands, and what becomes of an error: one line that says what, why and the fix."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from pipeline.cli import exits
+from pipeline.cli.commands import data, operate, read, run
+
+NEXT = """\
+Trueup measures what AI agents did, and whether it was true.
+
+  trueup demo               see it work: simulated agents, an incident, a live board
+  trueup try FILE...        measure recorded OTLP/JSON lines, once, and leave nothing behind
+  trueup up                 start the local stack; point OTEL exporters or `trueup replay` at it
+  trueup report             read the metrics of what has landed
+
+trueup --help lists every command; trueup COMMAND --help explains one."""
+
+app = typer.Typer(
+    name="trueup", no_args_is_help=False, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+for module in (run, data, read, operate):
+    module.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    """AI agents report what they did; Trueup measures what was true, while it happens."""
+    if context.invoked_subcommand is None:
+        typer.echo(NEXT)
+
+
+def main() -> None:
+    """Run the command and exit with its code. `TRUEUP_DEBUG=1` shows where an error came from."""
+    try:
+        app(standalone_mode=True)
+    except Exception as error:
+        code = exits.code_of(error)
+        if code is None or os.environ.get("TRUEUP_DEBUG"):
+            raise
+        sys.stderr.write(f"trueup: {error}\n")
+        sys.exit(code)

@@ -1,0 +1,110 @@
+"""`migrate`, `doctor`, `config` and `deadletter`: operations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import exits
+from pipeline.cli.options import As, Config, Output
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(migrate)
+    app.command()(doctor)
+    settings = typer.Typer(help="What can be set, and what is set.", no_args_is_help=True)
+    settings.command("show")(config_show)
+    settings.command("check")(config_check)
+    settings.command("schema")(config_schema)
+    app.add_typer(settings, name="config")
+    dead = typer.Typer(help="What could not be used, and why.", no_args_is_help=True)
+    dead.command("list")(deadletter_list)
+    app.add_typer(dead, name="deadletter")
+
+
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the SQL that would run, and run nothing")] = False,
+    config: Config = None,
+) -> None:
+    """Bring ClickHouse's tables up to this version. Safe to repeat; a changed migration is refused."""
+    from pipeline.config import load
+    from pipeline.connections import address_of
+    from sinks.clickhouse.migrate import migrate as apply
+    from sinks.clickhouse.migrate import pending
+
+    settings = load(config)
+    address = address_of(settings)
+    if dry_run:
+        for migration in pending(address):
+            typer.echo(f"-- {migration.number:04}_{migration.name}\n{migration.sql}")
+        return
+    done = apply(address, retention_days=settings.clickhouse.retention_days)
+    for migration in done:
+        typer.echo(f"applied {migration.number:04}_{migration.name}", err=True)
+    typer.echo(f"{address} is up to date", err=True)
+
+
+def doctor(output: As = Output.TABLE, config: Config = None) -> None:
+    """Check Kafka, topics, ClickHouse, migrations, clocks, the worker and the data; say what to do.
+
+    Exit 0 if all is well, 3 if something is down.
+    """
+    from pipeline.cli.show import emit, print_table
+    from pipeline.config import load
+    from pipeline.doctor import examine
+
+    checks = examine(load(config))
+    if output is Output.TABLE:
+        print_table(("", "check", "finding", "what to do"), ([c.mark, c.name, c.finding, c.fix] for c in checks))
+    else:
+        emit({"checks": [{"name": c.name, "ok": c.ok, "finding": c.finding, "fix": c.fix} for c in checks]})
+    if not all(c.ok for c in checks):
+        raise typer.Exit(exits.UNDECIDED)
+
+
+def config_show(config: Config = None) -> None:
+    """Print the settings in force, as YAML. Secrets are masked."""
+    import yaml
+
+    from pipeline.config import load
+
+    typer.echo(yaml.safe_dump(load(config).model_dump(mode="json"), sort_keys=False), nl=False)
+
+
+def config_check(config: Config = None) -> None:
+    """Say whether the configuration can be used; exit 2 if not."""
+    from pipeline.config import load
+
+    load(config)
+    typer.echo("the configuration is fine", err=True)
+
+
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration."""
+    from pipeline.cli.show import emit
+    from pipeline.config import Settings
+
+    emit(Settings.model_json_schema())
+
+
+def deadletter_list(
+    reason: Annotated[str | None, typer.Option("--reason", help="only those with this reason")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many, the newest first")] = 100,
+    output: As = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """List dead letters: where each is in Kafka, and why it could not be used."""
+    from pipeline.cli.show import emit_rows
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from schemas.words import Reason
+    from sinks.clickhouse.reads import dead_letters
+
+    if reason is not None and reason not in list(Reason):
+        raise typer.BadParameter(f"{reason} is not a reason; choose of {', '.join(Reason)}")
+    rows = dead_letters(client_of(load(config)), reason=reason, limit=limit)
+    emit_rows(
+        rows, output, ("received", "reason", "topic", "partition", "offset", "index", "detail"), key="dead_letters"
+    )

@@ -1,0 +1,113 @@
+"""`report`, `audit` and `task`: what has landed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli import exits
+from pipeline.cli.options import As, By, Config, From, Output, To, Where, Window, moment, question
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(report)
+    app.command()(audit)
+    app.command()(task)
+
+
+def report(
+    start: From = None,
+    end: To = None,
+    window: Window = None,
+    by: By = None,
+    where: Where = None,
+    output: As = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """The metrics of the tasks that finished, or were abandoned, in a time.
+
+    A task counts in the minute in which it finished. A verdict, an override or a cost that arrives later
+    changes that minute, however old: every rate says on how many tasks it stands.
+    """
+    asked = question(start=start, end=end, window=window, by=by, where=where)
+    from pipeline.cli.report_table import print_report
+    from pipeline.cli.show import emit, emit_rows
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from pipeline.report.build import report as build
+
+    result = build(client_of(load(config)), asked)
+    if output is Output.JSON:
+        emit(result)
+    elif output is Output.NDJSON:
+        emit_rows(result["rows"], output, ())
+    else:
+        print_report(result)
+
+
+def audit(
+    start: From = None,
+    end: To = None,
+    output: As = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Recompute tasks and windows from the raw events with an independent SQL query, and compare.
+
+    Safe beside running workers. Exit 1 if anything differs.
+    """
+    from sinks.clickhouse.audit import audit as compare
+
+    from pipeline.cli.show import emit, print_table
+    from pipeline.config import load
+    from pipeline.connections import client_of
+
+    settings = load(config)
+    found = compare(client_of(settings), epoch=settings.kafka.epoch, start=moment(start), end=moment(end))
+    if output is not Output.TABLE:
+        emit(found.summary())
+    else:
+        if found.differences:
+            columns = ("kind", "partition", "key", "column", "stored", "recomputed")
+            print_table(columns, ([getattr(d, name) for name in columns] for d in found.differences))
+        typer.echo(found.sentence())
+    if found.count:
+        raise typer.Exit(exits.DIFFERENT)
+
+
+def task(
+    task_id: Annotated[str, typer.Argument(help="task id, or the id of one of its traces", metavar="ID")],
+    output: As = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """The whole story of a task: actions, claim, verdicts, interventions, cost."""
+    from pipeline.cli.show import emit
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from pipeline.report.story import story
+
+    found = story(client_of(load(config)), task_id)
+    if found is None:
+        typer.echo(
+            f"trueup: no task and no trace {task_id!r} has landed; `trueup deadletter list` shows what could not",
+            err=True,
+        )
+        raise typer.Exit(exits.DIFFERENT)
+    if output is Output.TABLE:
+        _print_story(found)
+    else:
+        emit(found)
+
+
+def _print_story(found: dict[str, Any]) -> None:
+    from pipeline.cli.show import plain, print_table
+
+    facts = found["task"]
+    for name in ("task_id", "workflow", "stage", "case_type", "agent", "agent_version", "model", "status"):
+        typer.echo(f"{name:16}{plain(facts[name] or None)}")
+    typer.echo(f"{'claim':16}{plain(facts['claim'])}")
+    typer.echo(f"{'verdict':16}{plain(facts['verdict'])}{'  DISCREPANCY' if found['discrepancy'] else ''}")
+    typer.echo(f"{'cost (USD)':16}{plain(facts['cost_usd'])}")
+    typer.echo()
+    print_table(("at", "what", "name", "result", "seconds", "tokens", "cost (USD)"), found["lines"])

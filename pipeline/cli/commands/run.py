@@ -1,0 +1,63 @@
+"""`up`, `demo` and `worker`: what runs until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Config, Data
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(worker)
+
+
+def up(
+    data: Data = None,
+    kafka_port: Annotated[int, typer.Option("--kafka-port", help="port of the broker; 0: a free one")] = 9092,
+    clickhouse_port: Annotated[
+        int, typer.Option("--clickhouse-port", help="ClickHouse's HTTP port; 0: a free one")
+    ] = 8123,
+    config: Config = None,
+) -> None:
+    """Start the local stack: a Kafka-compatible broker, the ClickHouse engine and the worker, until Ctrl-C.
+
+    Everything listens on loopback only. Kafka's log is in memory; with --data ClickHouse's tables stay.
+    """
+    import signal
+    import threading
+
+    from pipeline.config import load
+    from pipeline.stack import Stack
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with Stack(load(config), data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port) as stack:
+        kafka, clickhouse = stack.settings.kafka.bootstrap, stack.settings.clickhouse.url
+        typer.echo(f"Kafka       {kafka}\nClickHouse  {clickhouse}\nworker      {stack.health_url}/readyz", err=True)
+        typer.echo("Ready. Send OTLP to otlp_spans and otlp_logs, or `trueup replay FILE`; Ctrl-C stops.", err=True)
+        while not stop.wait(0.5):
+            if not stack.alive:
+                typer.echo(f"trueup: the worker has stopped. Its last words:\n{stack.last_words()}", err=True)
+                raise typer.Exit(3)
+    typer.echo("Stopped.", err=True)
+
+
+def worker(config: Config = None) -> None:
+    """Run one worker: normalise and fold, until it is told to stop. Add workers up to the number of partitions."""
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from pipeline.kafka import ensure_topics
+    from pipeline.logs import log_to_stderr
+    from pipeline.worker.app import Worker
+    from sinks.clickhouse.store import ClickHouseStore
+
+    settings = load(config)
+    log_to_stderr()
+    ensure_topics(settings)
+    sys.exit(Worker(settings, ClickHouseStore(client_of(settings), settings.kafka.epoch)).run())

@@ -1,0 +1,125 @@
+"""Sends OTLP/JSON lines to Kafka, splitting what is larger than a message may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from kafka import TopicPartition
+
+from pipeline.config import Settings
+from pipeline.kafka import Positions, producer
+
+GROUPS = {"resourceSpans": ("scopeSpans", "spans"), "resourceLogs": ("scopeLogs", "logRecords")}
+
+
+class BadFile(Exception):
+    """A file that holds no OTLP/JSON lines; the text says which line, what is wrong and the fix."""
+
+
+@dataclass
+class Sent:
+    """What was sent, and how far it reaches in each partition."""
+
+    requests: int = 0
+    messages: int = 0
+    records: int = 0
+    reached: Positions = field(default_factory=dict)
+
+
+def lines_of(files: list[Path]) -> Iterator[tuple[str, bytes]]:
+    """(where, line) of every line that is not empty. Raises BadFile."""
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield f"{path}:{number}", line.strip()
+        except OSError as error:
+            raise BadFile(f"{path}: {error.strerror}; give files of OTLP/JSON lines") from None
+
+
+def split(request: dict[str, Any], limit: int) -> Iterator[tuple[str, bytes, int]]:
+    """(signal, payload, records) of at most `limit` bytes each, unless one record alone is larger."""
+    for signal, (scopes, items) in GROUPS.items():
+        groups = request.get(signal)
+        if groups:
+            whole = msgspec.json.encode({signal: groups})
+            n = sum(len(scope.get(items) or ()) for group in groups for scope in group.get(scopes) or ())
+            if len(whole) <= limit or n <= 1:
+                yield signal, whole, n
+            else:
+                for half in _halves(groups, scopes, items, n):
+                    yield from split({signal: half}, limit)
+
+
+def _halves(groups: list[Any], scopes: str, items: str, n: int) -> Iterator[list[Any]]:
+    """The same groups twice: with the first half of the records, and with the second."""
+    for low, high in ((0, n // 2), (n // 2, n)):
+        half, seen = [], 0
+        for group in groups:
+            kept = []
+            for scope in group.get(scopes) or ():
+                records = scope.get(items) or []
+                mine = records[max(0, low - seen) : max(0, high - seen)]
+                seen += len(records)
+                if mine:
+                    kept.append({**scope, items: mine})
+            if kept:
+                half.append({**group, scopes: kept})
+        yield half
+
+
+def send(
+    settings: Settings,
+    files: list[Path],
+    *,
+    pace: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Sent:
+    """Send the requests of files in their order. `pace(records)` may wait; `advance(bytes)` shows progress.
+
+    Returns once every message is acknowledged. Raises BadFile, Unreachable, or the delivery's error.
+    """
+    topics = {"resourceSpans": settings.kafka.spans_topic, "resourceLogs": settings.kafka.logs_topic}
+    limit = settings.kafka.message_bytes
+    sent, waiting = Sent(), list[Future[Any]]()
+    kafka = producer(settings)
+    try:
+        for where, line in lines_of(files):
+            for signal, payload, records in split(_request(where, line), limit):
+                pace(records)
+                waiting.append(kafka.send(topics[signal], payload))
+                sent.messages += 1
+                sent.records += records
+            sent.requests += 1
+            advance(len(line) + 1)
+            if len(waiting) >= 1000:
+                _acknowledged(waiting, sent)
+        kafka.flush()
+        _acknowledged(waiting, sent)
+    finally:
+        kafka.close()
+    return sent
+
+
+def _request(where: str, line: bytes) -> dict[str, Any]:
+    try:
+        request = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadFile(f"{where}: not JSON ({error}); each line is one OTLP/JSON export request") from None
+    if not isinstance(request, dict) or not GROUPS.keys() & request.keys():
+        raise BadFile(f"{where}: JSON without resourceSpans or resourceLogs; each line is an OTLP/JSON export request")
+    return request
+
+
+def _acknowledged(waiting: list[Future[Any]], sent: Sent) -> None:
+    for future in waiting:
+        place = future.get(timeout=60)  # type: ignore[attr-defined]
+        tp = TopicPartition(place.topic, place.partition)
+        sent.reached[tp] = max(sent.reached.get(tp, 0), place.offset + 1)
+    waiting.clear()

@@ -1,0 +1,1 @@
+"""Reports: counts are stored, rates are computed here, when somebody reads."""

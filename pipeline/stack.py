@@ -1,0 +1,107 @@
+"""The whole of Trueup on this machine: broker, ClickHouse engine, worker; for `up`, `try` and `demo`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from clickhouse_connect.driver.client import Client
+
+from deploy.local.broker import Broker
+from deploy.local.clickhouse import ClickHouse
+from deploy.local.process import ChildProcess, free_port
+from pipeline.config import Settings
+from pipeline.connections import address_of
+from pipeline.kafka import ensure_topics
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.migrate import migrate
+
+WORKER_SECONDS = 60.0
+
+
+class Stack:
+    """`with Stack(settings) as stack`: everything runs, `stack.settings` says where. Raises StartError.
+
+    Ports are those of the settings, 0 for free ones. Without `data`, ClickHouse's tables are temporary;
+    Kafka's log always is, so a restart with `data` keeps results and begins a new epoch of the log.
+    """
+
+    def __init__(
+        self, settings: Settings, *, data: Path | None = None, kafka_port: int = 0, clickhouse_port: int = 0
+    ) -> None:
+        self._given, self._data = settings, data
+        self._kafka_port, self._clickhouse_port = kafka_port, clickhouse_port
+        self._exit = ExitStack()
+        self.worker: ChildProcess | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _start(self) -> None:
+        folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
+        broker = self._exit.enter_context(Broker(self._kafka_port))
+        clickhouse = self._exit.enter_context(ClickHouse(self._data, self._clickhouse_port))
+        self.settings = self._given.model_copy(
+            update={
+                "kafka": self._given.kafka.model_copy(update={"bootstrap": broker.bootstrap, "session_timeout": 6.0}),
+                "clickhouse": self._given.clickhouse.model_copy(
+                    update={"url": clickhouse.url, "user": "default", "password": None, "password_file": None}
+                ),
+                "worker": self._given.worker.model_copy(update={"commit": min(self._given.worker.commit, 0.25)}),
+                "http": self._given.http.model_copy(update={"port": self._given.http.port or free_port()}),
+            }
+        )
+        if self._data is not None:
+            self._new_epoch()
+        self.config = folder / "trueup.yaml"
+        self.config.write_text(yaml.safe_dump(_plain(self.settings)))
+        address = address_of(self.settings)
+        migrate(address, retention_days=self.settings.clickhouse.retention_days)
+        ensure_topics(self.settings)
+        self.worker = ChildProcess(
+            "the worker", [sys.executable, "-P", "-m", "pipeline.cli", "worker", "--config", str(self.config)]
+        )
+        self._exit.callback(self.worker.stop)
+        self.client: Client = connect(address)
+
+    def _new_epoch(self) -> None:
+        """The broker's log starts anew, so positions of an earlier run must not be compared with it."""
+        migrate(address_of(self.settings), retention_days=self.settings.clickhouse.retention_days)
+        client = connect(address_of(self.settings))
+        used = int(str(client.command("SELECT toInt32(max(epoch)) + (count() > 0) FROM envelope_rows")))
+        self.settings = self.settings.model_copy(
+            update={"kafka": self.settings.kafka.model_copy(update={"epoch": max(self.settings.kafka.epoch, used)})}
+        )
+
+    @property
+    def health_url(self) -> str:
+        """Where the worker tells how it is."""
+        http = self.settings.http
+        return f"http://{http.host}:{http.port}"
+
+    def last_words(self) -> str:
+        """The last lines that the worker wrote."""
+        return self.worker.tail() if self.worker else ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker still runs."""
+        return self.worker is not None and self.worker.running
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """The settings as YAML has them. The local stack has no secrets."""
+    plain: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+    return plain

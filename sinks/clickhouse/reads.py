@@ -1,0 +1,163 @@
+"""What reports read: counts of windows, the tasks behind them, one task's story. Only through the views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.rows import COUNTS
+from schemas.words import DIMENSIONS
+from sinks.clickhouse.client import select_lines
+
+OPEN_COUNTS = (
+    "actions", "action_errors", "model_calls", "tool_calls", "tool_errors", "input_tokens",
+    "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+)  # fmt: skip
+"""What tasks that are still open add to a report, under the minute of their last event."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which windows, and how they are grouped. Times in seconds since the epoch."""
+
+    start: int | None = None
+    """From this minute on."""
+    end: int | None = None
+    """Before this minute."""
+    window: int | None = None
+    """Length in seconds; None: one row for the whole time."""
+    by: Sequence[str] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.by, *self.where):
+            if name not in DIMENSIONS:
+                raise ValueError(f"{name} is not a dimension; choose of {', '.join(DIMENSIONS)}")
+        if self.window is not None and (self.window < 60 or self.window % 60):
+            raise ValueError(f"a window of {self.window} s: windows are whole minutes")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The counts of one group."""
+
+    window: int | None
+    by: dict[str, str]
+    counts: dict[str, int]
+    """COUNTS, and `tasks_open`."""
+    cycle_us: dict[int, int]
+    latency_us: dict[int, int]
+    scores: dict[str, tuple[int, int]]
+
+
+def count(client: Client, question: Question) -> list[Counted]:
+    """The counts of finished, abandoned and open tasks, by window and dimensions, in their order."""
+    by = list(question.by)
+    where, parameters = _conditions(question)
+    bucket = "toInt64(intDiv(toUnixTimestamp(minute), {window:UInt32}) * {window:UInt32})"
+    window = bucket if question.window is not None else "toInt64(-1)"
+    group = ", ".join(["bucket", *by])
+    sums = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, "tasks_open"))
+    zeros = ", ".join(name if name in OPEN_COUNTS else f"0 AS {name}" for name in COUNTS)
+    dimensions = ", ".join(DIMENSIONS)
+    sql = f"""
+        SELECT {group}, {sums},
+            sumMap(cycle_us), sumMap(latency_us),
+            sumMap(mapKeys(scores), mapValues(scores).1, mapValues(scores).2)
+        FROM (
+            SELECT {window} AS bucket, * FROM (
+                SELECT minute, {dimensions}, {", ".join(COUNTS)}, 0 AS tasks_open, cycle_us, latency_us, scores
+                FROM windows
+                UNION ALL
+                SELECT toStartOfMinute(last_at) AS minute,
+                    {dimensions.replace("case_type", "if(case_type = '', 'unclassified', case_type) AS case_type")},
+                    {zeros}, 1 AS tasks_open,
+                    CAST(map(), 'Map(UInt16, UInt64)') AS cycle_us, latency_us,
+                    CAST(map(), 'Map(String, Tuple(UInt64, Int64))') AS scores
+                FROM tasks WHERE status = 'open'
+            ) WHERE {where}
+        ) GROUP BY {group} ORDER BY {group}"""  # noqa: S608 - names are checked against DIMENSIONS and COUNTS
+    if question.window is not None:
+        parameters["window"] = question.window
+    return [_counted(msgspec.json.decode(line), by, question) for line in select_lines(client, sql, parameters)]
+
+
+def _conditions(question: Question) -> tuple[str, dict[str, Any]]:
+    terms, parameters = ["1"], dict[str, Any]()
+    if question.start is not None:
+        terms.append("minute >= toDateTime({start:UInt32}, 'UTC')")
+        parameters["start"] = question.start
+    if question.end is not None:
+        terms.append("minute < toDateTime({end:UInt32}, 'UTC')")
+        parameters["end"] = question.end
+    for i, (name, value) in enumerate(question.where.items()):
+        terms.append(f"{name} = {{where_{i}:String}}")
+        parameters[f"where_{i}"] = value
+    return " AND ".join(terms), parameters
+
+
+def _counted(values: list[Any], by: list[str], question: Question) -> Counted:
+    bucket, *rest = values
+    dims, rest = dict(zip(by, rest[: len(by)], strict=True)), rest[len(by) :]
+    n = len(COUNTS) + 1
+    counts = dict(zip((*COUNTS, "tasks_open"), map(int, rest[:n]), strict=True))
+    cycle, latency, (names, ns, totals) = rest[n:]
+    return Counted(
+        int(bucket) if question.window is not None else None,
+        dims,
+        counts,
+        {int(k): v for k, v in cycle.items()},
+        {int(k): v for k, v in latency.items()},
+        {name: (k, total) for name, k, total in zip(names, ns, totals, strict=True)},
+    )
+
+
+def tasks(client: Client, question: Question, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """The rows of the tasks of a question, by their last event; `limit` of the newest."""
+    where, parameters = _conditions(question)
+    window = "if(status = 'finished', claim_at, last_at)"
+    sql = f"""
+        SELECT * FROM (
+            SELECT * REPLACE (if(case_type = '', 'unclassified', case_type) AS case_type),
+                toStartOfMinute({window}) AS minute
+            FROM tasks
+        ) WHERE {where} ORDER BY last_at DESC, task_id"""  # noqa: S608 - as above
+    if limit is not None:
+        sql += " LIMIT {limit:UInt32}"
+        parameters["limit"] = limit
+    return dictionaries(client, sql, parameters)
+
+
+def events_of(client: Client, task_id: str) -> list[dict[str, Any]]:
+    """Every raw event of a task, in the order of their times."""
+    return dictionaries(client, "SELECT * FROM events WHERE task_id = {id:String} ORDER BY at, seq", {"id": task_id})
+
+
+def task(client: Client, task_id: str) -> list[dict[str, Any]]:
+    """The rows of a task: one, unless an epoch has ended."""
+    return dictionaries(client, "SELECT * FROM tasks WHERE task_id = {id:String} ORDER BY epoch", {"id": task_id})
+
+
+def task_of_trace(client: Client, trace_id: str) -> list[str]:
+    """The tasks that a trace belongs to."""
+    sql = "SELECT DISTINCT task_id FROM events WHERE trace_id = {id:String}"
+    return [row["task_id"] for row in dictionaries(client, sql, {"id": trace_id})]
+
+
+def dead_letters(client: Client, *, reason: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """The newest dead letters."""
+    sql = "SELECT * FROM dead_letters WHERE {reason:String} IN ('', reason) ORDER BY received DESC LIMIT {limit:UInt32}"
+    return dictionaries(client, sql, {"reason": reason or "", "limit": limit})
+
+
+def dictionaries(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The rows of a query by column name, with ClickHouse's text for times."""
+    lines = select_lines(client, sql, parameters, fmt="JSONCompactEachRowWithNames")
+    if not lines:
+        return []
+    names = msgspec.json.decode(lines[0])
+    return [dict(zip(names, msgspec.json.decode(line), strict=True)) for line in lines[1:]]

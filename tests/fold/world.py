@@ -1,0 +1,250 @@
+"""A partition's log, one store, its owner and former owners that do not know that they are: in small steps.
+
+Every row line is written by itself, so a crash or another owner can come between any two of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from pipeline.fold.partition import Clock, Message, PartitionFold
+from pipeline.fold.task import rebuild
+from schemas.event import Event, encode_line
+from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
+from sinks.memory import MemoryStore
+from sinks.port import WRITE_ORDER, Transient
+from tests.fold import reference
+from tests.fold.reference import Entry, Tick
+from tests.fold.samples import BASE, Again, Spec, event
+
+PARTITION = 0
+ENDLESS = 100
+"""Loads in one call of `fold` after which it is taken to never end."""
+
+
+class Meanwhile(NamedTuple):
+    """What another owner does just before a load: fold messages, then write row lines. `fails`: the load does."""
+
+    fold: int = 0
+    write: int = 0
+    which: int = 0
+    fails: bool = False
+
+
+class World:
+    """The state of a schedule. Its methods are the steps; offsets count from 0 without gaps."""
+
+    def __init__(
+        self, keep: int = 1, fold: type[PartitionFold] = PartitionFold, order: Sequence[str] = WRITE_ORDER
+    ) -> None:
+        self.keep, self.fold_class, self.order = keep, fold, order
+        self.store = MemoryStore()
+        self.log: list[Entry] = []
+        self.committed = 0
+        self.plan: deque[Meanwhile] = deque()
+        self.zombies: list[Owner] = []
+        self.owner = Owner(self, 0)
+
+    # --- the log ---------------------------------------------------------------------------------
+
+    def append(self, *told: Spec | Again, received: int = BASE) -> None:
+        """A message with these events."""
+        held = [e for entry in self.log for e in entry.events]
+        for one in told:
+            if isinstance(one, Spec):
+                held.append(event(one, f"e{len(held)}"))
+            elif held:
+                first = held[-1 - one.which % len(held)]
+                held.append(event(one.told_as, first.event_id) if one.told_as else first)
+        new = held[sum(len(entry.events) for entry in self.log) :]
+        self.log.append(Entry(len(self.log), received, new))
+
+    def tick(self, at: int, abandon_after: int = 0, by_workflow: Mapping[str, int] | None = None) -> None:
+        """A message that lets time pass."""
+        self.log.append(Entry(len(self.log), at, (), Tick(at, abandon_after, by_workflow or {})))
+
+    # --- owners ----------------------------------------------------------------------------------
+
+    def fold(self, messages: int = 1, meanwhile: Iterable[Meanwhile] = ()) -> None:
+        """The owner folds its next messages in one batch."""
+        self._fold(self.owner, messages, meanwhile)
+
+    def write(self, lines: int = 1_000_000) -> None:
+        """The owner writes its next row lines and commits what is thereby written whole."""
+        self.owner.write(lines)
+        self.committed = max(self.committed, self.owner.durable_offset)
+
+    def crash(self, back: int = 0) -> None:
+        """The owner is gone with what it has not written; another starts at most `back` before the commit."""
+        self.owner = Owner(self, max(0, self.committed - back))
+
+    def rebalance(self, back: int = 0) -> None:
+        """Another owner starts, but the one before it goes on."""
+        self.zombies = [*self.zombies[-1:], self.owner]
+        self.crash(back)
+
+    def zombie_fold(self, messages: int = 1, which: int = 0, meanwhile: Iterable[Meanwhile] = ()) -> None:
+        """A former owner folds on."""
+        if self.zombies:
+            self._fold(self.zombies[which % len(self.zombies)], messages, meanwhile)
+
+    def zombie_write(self, lines: int = 1_000_000, which: int = 0) -> None:
+        """A former owner writes row lines."""
+        if self.zombies:
+            self.zombies[which % len(self.zombies)].write(lines)
+
+    def _fold(self, owner: Owner, messages: int, meanwhile: Iterable[Meanwhile]) -> None:
+        self.plan = deque(meanwhile)
+        owner.fold(messages)
+        self.plan.clear()
+
+    def interfere(self, loading: Owner) -> None:
+        """Let the next item of the plan happen. Raises Transient when it says so."""
+        if not self.plan:
+            return
+        item = self.plan.popleft()
+        rest, self.plan = self.plan, deque()
+        others = [one for one in (self.owner, *reversed(self.zombies)) if one is not loading]
+        if others:
+            other = others[item.which % len(others)]
+            other.fold(item.fold)
+            other.write(item.write)
+        self.plan = rest
+        if item.fails:
+            raise Transient("the store is away")
+
+    # --- what must hold --------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Rows are right as they are; then the owner, and after it every former one, comes to the end."""
+        self.check_rows()
+        for one in (self.owner, *self.zombies):
+            while one.next_offset < len(self.log):
+                one.fold(len(self.log))
+            one.write(1_000_000)
+            self.check_end()
+
+    def check_rows(self) -> None:
+        """Every stored row is what the log up to the row's seq adds up to."""
+        for row in self.store.task_rows.values():
+            check_task(row, reference.task_rows(self.log, row.seq)[row.task_id])
+            check_rebuilt(row, self.store)
+        for window in self.store.window_rows.values():
+            rows = reference.task_rows(self.log, window.seq)
+            check_windows([window], reference.windows(rows.values()), only=window.key)
+
+    def check_end(self) -> None:
+        """The stored rows are those of the whole log, neither more nor fewer."""
+        rows = reference.task_rows(self.log)
+        stored = {row.task_id: row for row in self.store.task_rows.values()}
+        assert stored.keys() == rows.keys()
+        for task_id, row in stored.items():
+            check_task(row, rows[task_id])
+            check_rebuilt(row, self.store)
+        check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
+        self._check_events()
+
+    def _check_events(self) -> None:
+        firsts: dict[tuple[str, int], tuple[int, Event]] = {}
+        for entry in self.log:
+            for index, one in enumerate(entry.events):
+                firsts.setdefault((one.task_id, one.hash), (reference.position(entry, index), one))
+        assert {key[1:]: value for key, value in self.store.raw.items()} == firsts
+
+
+class Owner:
+    """One process that believes it owns the partition, and the row lines that it has still to write."""
+
+    def __init__(self, world: World, next_offset: int) -> None:
+        self._world = world
+        self._pending: deque[tuple[str, bytes] | tuple[int, int]] = deque()
+        self._loads = 0
+        self.next_offset = self.durable_offset = next_offset
+        self._fold = world.fold_class(
+            PARTITION, self, next_offset=next_offset, keep=world.keep, settled=lambda: self.write(1_000_000)
+        )
+
+    def fold(self, messages: int) -> None:
+        batch = self._world.log[self.next_offset : self.next_offset + messages]
+        if not batch:
+            return
+        self._loads = 0
+        try:
+            snapshot = self._fold.fold([_message(entry) for entry in batch])
+        except Transient:
+            return
+        self.next_offset = batch[-1].offset + 1
+        for table in self._world.order:
+            self._pending.extend((table, line) for line in getattr(snapshot, table))
+        self._pending.append((self._fold.position, self.next_offset))
+
+    def write(self, lines: int) -> None:
+        for _ in range(min(lines, len(self._pending))):
+            step = self._pending.popleft()
+            match step:
+                case str(table), bytes(line):
+                    self._world.store.write(table, [line])
+                case int(position), int(offset):
+                    self._fold.written(position)
+                    self.durable_offset = offset
+
+    # --- the port that its fold loads through ----------------------------------------------------
+
+    def frontier(self, partition: int) -> int:
+        return self._store().frontier(partition)
+
+    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
+        return self._store().open_tasks(partition)
+
+    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
+        return self._store().tasks(partition, task_ids)
+
+    def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
+        return self._store().events(partition, upto)
+
+    def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
+        return self._store().windows(partition, keys)
+
+    def _store(self) -> MemoryStore:
+        self._loads += 1
+        assert self._loads < ENDLESS, "the fold loads again and again"
+        self._world.interfere(self)
+        return self._world.store
+
+
+def _message(entry: Entry) -> Message:
+    events = [(e, encode_line(e)) for e in entry.events]
+    clock = None
+    if entry.tick is not None:
+        clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
+    return Message(entry.offset, entry.received, events, clock)
+
+
+def check_task(row: TaskRow, expected: reference.Row) -> None:
+    """A task's row has every field as the reference says."""
+    assert {name: getattr(row, name) for name in TaskRow.__struct_fields__} == expected
+
+
+def check_rebuilt(row: TaskRow, store: MemoryStore) -> None:
+    """A task's row can be made again from its raw events."""
+    events = store.events(row.partition, {row.task_id: row.seq})[row.task_id]
+    assert rebuild(row, events).row == row
+
+
+def check_windows(
+    stored: Iterable[WindowRow],
+    expected: Mapping[WindowKey, reference.Window],
+    only: WindowKey | None = None,
+) -> None:
+    """Windows hold what the reference says; one that counts nothing may as well not be there."""
+    made = {w.key: _contents(dict(zip(COUNTS, w.counts, strict=True)), w) for w in stored}
+    wanted = {k: _contents(w.counts, w) for k, w in expected.items() if only in (None, k)}
+    assert {k: v for k, v in made.items() if v} == {k: v for k, v in wanted.items() if v}
+
+
+def _contents(counts: Mapping[str, int], window: WindowRow | reference.Window) -> dict[str, object]:
+    found: dict[str, object] = {name: n for name, n in counts.items() if n}
+    held = {"cycle_us": window.cycle_us, "latency_us": window.latency_us, "scores": window.scores}
+    return found | {name: dict(parts) for name, parts in held.items() if parts}

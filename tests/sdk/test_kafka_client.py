@@ -1,0 +1,69 @@
+"""kafka-python behind the Producer protocol."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+
+import pytest
+from kafka import errors
+from trueup import kafka_client
+from trueup.kafka_client import CLIENT_NAME
+from trueup.producer import Trouble
+from trueup.settings import KafkaSettings
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (errors.MessageSizeTooLargeError(), Trouble.TOO_LARGE),
+        (errors.RecordListTooLargeError(), Trouble.TOO_LARGE),
+        (errors.TopicAuthorizationFailedError(), Trouble.REFUSED),
+        (errors.InvalidTopicError(), Trouble.REFUSED),
+        (errors.InvalidRecordError(), Trouble.REFUSED),
+        (errors.KafkaTimeoutError(), Trouble.CONNECTION),
+        (errors.KafkaConnectionError(), Trouble.CONNECTION),
+        (errors.NotEnoughReplicasError(), Trouble.CONNECTION),
+        (errors.UnknownProducerIdError(), Trouble.CONNECTION),
+        (errors.OutOfOrderSequenceNumberError(), Trouble.CONNECTION),
+        (errors.ClusterAuthorizationFailedError(), Trouble.CONNECTION),
+        (errors.SaslAuthenticationFailedError(), Trouble.CONNECTION),
+        (errors.IllegalStateError(), Trouble.CONNECTION),
+        (RuntimeError(), Trouble.CONNECTION),
+    ],
+)
+def test_what_each_error_of_the_client_means(error: BaseException, trouble: Trouble) -> None:
+    answers: list[object] = []
+    kafka_client._failed(answers.append, error)
+    (failure,) = answers
+    assert failure.trouble is trouble  # type: ignore[attr-defined]
+    assert type(error).__name__ in failure.text  # type: ignore[attr-defined]
+
+
+def test_a_closed_port_is_found_without_the_client_and_its_noise(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(OSError, match="refused"):
+        kafka_client.connect(KafkaSettings(bootstrap="127.0.0.1:1, [::1]:1"))
+    assert caplog.records == []
+
+
+def test_one_server_of_several_is_enough_to_go_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kafka_client._probe(("127.0.0.1:1", f"127.0.0.1:{server.getsockname()[1]}"))
+
+
+def emit(logger: logging.Logger, times: int, thread_name: str) -> None:
+    thread = threading.Thread(target=lambda: [logger.error("Connection lost") for _ in range(times)], name=thread_name)
+    thread.start()
+    thread.join()
+
+
+def test_the_client_logs_our_trouble_once_a_minute_and_the_applications_always(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kafka_client._calm_client_logs()
+    logger = logging.getLogger("kafka.net.manager")
+    emit(logger, 5, f"{CLIENT_NAME}-1-1-network-thread")
+    assert len(caplog.records) == 1
+    emit(logger, 5, "kafka-python-producer-1-network-thread")
+    assert len(caplog.records) == 6
