@@ -158,12 +158,19 @@ def _required(total: Ints, tasks: Ints, now: Ints, rule: Rule) -> Ints:
         return np.full((len(total), len(rule.pairs)), rule.guard.min_bad)
     first = int(np.argmax(total > 0))
     span = np.minimum(rule.period, np.maximum(now - first, SHORTEST_MEASURE))
-    events = _between(tasks, np.maximum(now - span, 0), now)
-    exact = -(-events * MINUTES_PER_MONTH // span)
-    unit = 10 ** np.maximum(np.searchsorted(10 ** np.arange(1, 18), exact, side="right") - 1, 0)
-    traffic, which = np.unique(-(-exact // unit) * unit, return_inverse=True)
-    table: Ints = np.array([rule.required(int(each)) for each in traffic])
-    return table[which]
+    average = _per_month(tasks, now, span)
+    required = np.empty((len(total), len(rule.pairs)), np.int64)
+    for at, pair in enumerate(rule.pairs):
+        exact = np.maximum(average, _per_month(tasks, now, np.full_like(now, pair.long)))
+        unit = 10 ** np.maximum(np.searchsorted(10 ** np.arange(1, 18), exact, side="right") - 1, 0)
+        traffic, which = np.unique(-(-exact // unit) * unit, return_inverse=True)
+        required[:, at] = np.array([rule.required(int(each))[at] for each in traffic])[which]
+    return required
+
+
+def _per_month(tasks: Ints, now: Ints, span: Ints) -> Ints:
+    exact: Ints = -(-_between(tasks, np.maximum(now - span, 0), now) * MINUTES_PER_MONTH // span)
+    return exact
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -44,6 +45,11 @@ class ClickHouse:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server's process group; None if it is not started."""
+        return self._process.pid if self._process else None
 
     @property
     def running(self) -> bool:
@@ -110,6 +116,10 @@ def _account(user: str | None, password_file: Path | None) -> Account | None:
         raise ValueError("--user and --password-file go together: give both, or neither to ask for no password.")
     if user == DEFAULT_USER:
         raise ValueError(f"The user '{DEFAULT_USER}' is the server's own. Fix: choose another name with --user.")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", user):
+        raise ValueError(
+            f"The user name {user!r} has other characters than letters, digits and _. Fix: choose another."
+        )
     return Account(user, password_file.read_text().rstrip("\r\n"))
 
 

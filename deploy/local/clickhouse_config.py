@@ -32,9 +32,17 @@ _TABLE_ENGINES = (
 ).split()
 
 
+_ENGINE_PRIVILEGES = "SYSTEM LISTEN, KILL QUERY, CREATE ARBITRARY TEMPORARY TABLE"
+"""What the engine's own session needs to open the port and to wait."""
+
+
 @dataclass(frozen=True)
 class Account:
-    """A user who must give a password. Without an account, `default` is let in with none."""
+    """The user whose data it is, with a password. Without an account, that is `default`, with none.
+
+    The engine's own session is always `default` without a password, so that user cannot be locked; beside
+    an account it has no access to data.
+    """
 
     name: str
     password: str
@@ -61,10 +69,16 @@ def write_config(folder: Path, *, host: str, port: int, threads: int | None, acc
     }
     if threads is not None:
         profile["max_threads"] = threads
-    # The engine's own session, which opens the port, is always `default` and has no address.
-    users = {DEFAULT_USER: _user("", ["0.0.0.0"] if account else ["::/0"])}  # noqa: S104
+    engines = ", ".join(f"TABLE ENGINE ON {engine}" for engine in _TABLE_ENGINES)
+    everything = [f"GRANT {_PRIVILEGES} ON *.*", f"GRANT {engines}"]
     if account:
-        users[account.name] = _user(hashlib.sha256(account.password.encode()).hexdigest(), ["::/0"])
+        password = hashlib.sha256(account.password.encode()).hexdigest()
+        users = {
+            DEFAULT_USER: _user({"password": ""}, [f"GRANT {_ENGINE_PRIVILEGES} ON *.*"]),
+            account.name: _user({"password_sha256_hex": password}, everything),
+        }
+    else:
+        users = {DEFAULT_USER: _user({"password": ""}, everything)}
     _write(folder / "users.xml", {"profiles": {"default": profile}, "users": users, "quotas": {"default": {}}})
 
 
@@ -77,15 +91,14 @@ def create_default_database(data: Path) -> None:
         statement.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
 
 
-def _user(password_sha256: str, addresses: list[str]) -> dict[str, object]:
-    engines = ", ".join(f"TABLE ENGINE ON {engine}" for engine in _TABLE_ENGINES)
+def _user(password: dict[str, str], grants: list[str]) -> dict[str, object]:
     return {
-        ("password_sha256_hex" if password_sha256 else "password"): password_sha256,
-        "networks": {"ip": addresses},
+        **password,
+        "networks": {"ip": "::/0"},
         "profile": "default",
         "quota": "default",
         "default_database": "default",
-        "grants": {"query": [f"GRANT {_PRIVILEGES} ON *.*", f"GRANT {engines}"]},
+        "grants": {"query": grants},
     }
 
 

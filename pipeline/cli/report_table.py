@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.cli.show import percent, print_table
+from pipeline.cli.show import percent, print_table, span
 
 RATES = (
     ("completed", "completion_rate"),
@@ -20,7 +20,7 @@ def print_report(report: dict[str, Any]) -> None:
     by = list(rows[0]["by"]) if rows else []
     windowed = any(row["window"] for row in rows)
     columns = [*(["window"] if windowed else []), *by, "finished", "abandoned", *(name for name, _ in RATES)]
-    columns += ["cost per task (USD)", "cycle p95 (s)"]
+    columns += ["cost per task (USD)", "cycle p95"]
     print_table(columns, (_line(row, by, windowed=windowed) for row in rows))
 
 
@@ -34,5 +34,5 @@ def _line(row: dict[str, Any], by: list[str], *, windowed: bool) -> list[Any]:
         counts["tasks_abandoned"],
         *(percent(metrics[name]) for _, name in RATES),
         None if cost["value"] is None else f"{float(cost['value']):.4f} (of {cost['denominator']})",
-        metrics["cycle_time"]["p95"],
+        span(metrics["cycle_time"]["p95"]),
     ]

@@ -42,8 +42,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_column(Text(name), overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(value)) for value in row))
-    console = Console()
-    console.print(table, width=console.width if console.is_terminal else 240)
+    console = Console(width=None if sys.stdout.isatty() else 240)
+    console.print(table)
 
 
 def plain(value: Any) -> str:
@@ -59,11 +59,19 @@ def plain(value: Any) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
+def span(seconds: float | None) -> str:
+    """A time span in the unit that a person would choose."""
+    if seconds is None:
+        return "-"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def percent(metric: dict[str, Any]) -> str:
     """A rate with its parts and its interval."""
     if metric["value"] is None:
         return "-"
-    return (
-        f"{metric['value']:.1%} ({metric['numerator']:g}/{metric['denominator']:g}, "
-        f"{metric['low']:.1%}..{metric['high']:.1%})"
-    )
+    parts = f"{metric['numerator']:g}/{metric['denominator']:g}"
+    return f"{metric['value']:.1%} {parts} [{metric['low'] * 100:.0f}, {metric['high'] * 100:.0f}]"

@@ -124,9 +124,11 @@ class Change:
             n, total = self.scores.get(name, (0, 0))
             self.scores[name] = (n + sign, total + sign * score)
 
-    def apply(self, window: WindowRow) -> None:
-        """Bring a window up to this step."""
-        window.seq = max(window.seq, self.seq)
+    def apply(self, window: WindowRow) -> bool:
+        """Bring a window up to this step. False: it is there already."""
+        if self.seq <= window.seq:
+            return False
+        window.seq = self.seq
         window.counts = [a + b for a, b in zip(window.counts, self.counts, strict=True)]
         _merge(window.cycle_us, self.cycle_us, 1)
         _merge(window.latency_us, self.latency_us, 1)
@@ -135,6 +137,7 @@ class Change:
             window.scores[name] = (held_n + n, held_total + total)
             if window.scores[name] == (0, 0):
                 del window.scores[name]
+        return True
 
 
 def _merge(into: dict[int, int], part: dict[int, int], sign: int) -> None:

@@ -220,7 +220,7 @@ class PartitionFold:
             return
         self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
         self._touched(task, seq)
-        if self._policy is not None and task.row.status == TaskStatus.OPEN and event.task_id not in self._watched:
+        if self._policy is not None and task.row.status == TaskStatus.OPEN:
             self._watch(self._policy, task.row)
 
     def _touched(self, task: Task, seq: int) -> None:
@@ -263,8 +263,7 @@ class PartitionFold:
         self._load_windows(self._changes, self._fresh)
         for key, change in self._changes.items():
             window = self._windows[key]
-            if change.seq > window.seq:
-                change.apply(window)
+            if change.apply(window):
                 self._dirty_windows[key] = window
         self._changes.clear()
 

@@ -49,7 +49,7 @@ class Reading(NamedTuple):
     pair: Pair
     long: Counts
     short: Counts  # stretched back by the guard
-    required: int  # bad events that the long window needs to begin
+    required: int  # bad events that the long window needs to begin; the guard's minimum unless crossed
     crossed: bool
     fires: bool
 
@@ -60,11 +60,7 @@ def read(series: Series, until: int, rule: Rule) -> list[Reading]:
     Both windows must be above the limit. To begin, the short window must be so without being stretched, too:
     something bad has just happened, and it is not merely older good events that left the window.
     """
-    required = rule.required(_traffic(series, until, rule))
-    return [
-        _read_pair(series, until, pair, limit, needed, rule.guard.recent)
-        for pair, limit, needed in zip(rule.pairs, rule.limits, required, strict=True)
-    ]
+    return [_read_pair(series, until, rule, at, pair) for at, pair in enumerate(rule.pairs)]
 
 
 def burn_rate(counts: Counts, target: Fraction) -> Fraction | None:
@@ -83,14 +79,17 @@ def describe(reading: Reading, target: Fraction) -> str:
     )
 
 
-def _read_pair(series: Series, until: int, pair: Pair, limit: Fraction, required: int, recent: int) -> Reading:
+def _read_pair(series: Series, until: int, rule: Rule, at: int, pair: Pair) -> Reading:
+    limit = rule.limits[at]
     long = series.window(until, pair.long)
     plain = short = series.window(until, pair.short)
-    if plain.total < recent:
-        short = series.recent(until, pair.short, at_least=recent, at_most_minutes=pair.long)
-    crossed = _above(long, limit, pair.inclusive) and _above(short, limit, pair.inclusive)
-    fires = crossed and long.bad >= required and (short is plain or _above(plain, limit, pair.inclusive))
-    return Reading(pair, long, short, required, crossed, fires)
+    if plain.total < rule.guard.recent:
+        short = series.recent(until, pair.short, at_least=rule.guard.recent, at_most_minutes=pair.long)
+    if not (_above(long, limit, pair.inclusive) and _above(short, limit, pair.inclusive)):
+        return Reading(pair, long, short, rule.guard.min_bad, crossed=False, fires=False)
+    required = rule.required(_traffic(series, until, rule, pair, long))[at]
+    fires = long.bad >= required and (short is plain or _above(plain, limit, pair.inclusive))
+    return Reading(pair, long, short, required, crossed=True, fires=fires)
 
 
 def _above(counts: Counts, limit: Fraction, inclusive: bool) -> bool:
@@ -98,10 +97,14 @@ def _above(counts: Counts, limit: Fraction, inclusive: bool) -> bool:
     return have > allowed or (inclusive and have == allowed and counts.total > 0)
 
 
-def _traffic(series: Series, until: int, rule: Rule) -> int:
-    """Events per 30 days over the period, or over what there is of a young series."""
+def _traffic(series: Series, until: int, rule: Rule, pair: Pair, long: Counts) -> int:
+    """Events per 30 days: over the period, or what there is of a young series, or in a busier long window.
+
+    The long window counts so that a rush hour, in which chance gathers more bad events, needs more of them, too.
+    """
     first = series.first_minute
     if first is None or not rule.guard.false_alerts:
         return 0
     span = min(rule.period, max(until + 1 - first, _SHORTEST_MEASURE))
-    return traffic_per_month(series.window(until, span).total, span)
+    average = traffic_per_month(series.window(until, span).total, span)
+    return max(average, traffic_per_month(long.total, pair.long))

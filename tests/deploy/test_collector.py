@@ -281,9 +281,9 @@ def test_it_delivers_to_a_kafka_behind_tls_and_scram(requires_collector: None, t
         password = tmp_path / "password"
         password.write_text(kafka.credentials.password)
         environment = {
-            "TRUEUP_KAFKA__CA_FILE": str(kafka.credentials.certificate),
-            "TRUEUP_KAFKA__USER": kafka.credentials.username,
-            "TRUEUP_KAFKA__PASSWORD_FILE": str(password),
+            "TRUEUP_KAFKA__SSL_CA_FILE": str(kafka.credentials.certificate),
+            "TRUEUP_KAFKA__SASL_USERNAME": kafka.credentials.username,
+            "TRUEUP_KAFKA__SASL_PASSWORD_FILE": str(password),
         }
         scram = CONFIG.with_name("kafka-scram.yaml")
         with Collector(kafka=kafka.bootstrap, overlays=[scram], environment=environment) as collector:

@@ -56,11 +56,11 @@ def test_the_configuration_is_valid(files: list[str], tmp_path: Path) -> None:
     if reason := build.missing():
         pytest.skip(reason)
     (tmp_path / "password").write_text("secret")
-    secrets = {"TRUEUP_KAFKA__CA_FILE": "ca.pem", "TRUEUP_KAFKA__PASSWORD_FILE": str(tmp_path / "password")}
+    secrets = {"TRUEUP_KAFKA__SSL_CA_FILE": "ca.pem", "TRUEUP_KAFKA__SASL_PASSWORD_FILE": str(tmp_path / "password")}
     command = [str(build.locate()), "validate", *(f"--config={FOLDER / name}" for name in files)]
 
     ran = subprocess.run(
-        command, env={**secrets, "TRUEUP_KAFKA__USER": "trueup"}, capture_output=True, text=True, check=False
+        command, env={**secrets, "TRUEUP_KAFKA__SASL_USERNAME": "trueup"}, capture_output=True, text=True, check=False
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")

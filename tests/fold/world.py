@@ -207,6 +207,10 @@ class Owner:
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         return self._store().windows(partition, keys)
 
+    def window_keys(self) -> list[WindowKey]:
+        """Every stored window: for the mutant that loads windows first."""
+        return [key for _, key in self._world.store.window_rows]
+
     def _store(self) -> MemoryStore:
         self._loads += 1
         assert self._loads < ENDLESS, "the fold loads again and again"

@@ -40,12 +40,15 @@ class Default(Emitter):
         self.refused = Drops("calls")
 
     def use(self, telemetry: Telemetry) -> None:
-        """Emit through this from now on. What was used before is shut down."""
-        previous, self._telemetry = self._telemetry, telemetry
+        """Emit through this from now on."""
+        self._telemetry = telemetry
         self.strict, self.refused = telemetry.strict, telemetry.refused
         self.workflow, self.stage = telemetry.workflow, telemetry.stage
-        if previous is not None:
-            previous.shutdown()
+
+    def close(self) -> None:
+        """Shut down what is in use."""
+        if self._telemetry is not None:
+            self._telemetry.shutdown()
 
     @property
     def tracer(self) -> Tracer:
@@ -100,6 +103,7 @@ def configure(
     with it the service's name, then stays as it is). Never waits for Kafka. Raises SettingsError or
     InvalidArgumentError for arguments that cannot work. Calling it again replaces what was there.
     """
+    default.close()  # first: the new processors may be added to the old one's providers
     tracer_provider, logger_provider = trace.get_tracer_provider(), _logs.get_logger_provider()
     telemetry = Telemetry(
         service_name,

@@ -1,0 +1,1 @@
+"""Benchmarks on the local stack: `python -m bench`. What they measure and how: docs/benchmarks.md."""

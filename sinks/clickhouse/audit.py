@@ -1,0 +1,190 @@
+"""The audit: what the fold wrote against what the raw events say, recomputed in SQL alone.
+
+Beside a running worker it looks at each partition up to the greatest envelope: rows below are complete,
+and a window or a task with a row beyond is skipped and counted as such (`audit/bounds.sql` says why).
+What a quiet system skips is damage as well: rows that no envelope vouches for.
+
+With a retention, begin the range later than it, by as long as a task may last: what is left of a task
+whose first events are gone says something else than its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.rows import COUNTS, TASK_COLUMNS, TaskRow
+from schemas.units import MICRO
+from sinks.clickhouse.client import select_lines
+
+DETAIL = 100
+"""How many differing rows of a kind are told in full, in one query."""
+EVENTS_PER_QUERY = 2_000_000
+"""Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
+
+WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
+TASK_FACTS = tuple(
+    name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", "seq", "last_seen")
+)
+_EMPTY_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
+_NOTHING = {str: "", int: "0", dict: "{}", list: "[]", type(None): "null"}
+_NO_TASK = TaskRow(0, 0, "", status="")
+_EMPTY_TASK = [_NOTHING[type(getattr(_NO_TASK, name))] for name in TASK_FACTS]
+_END_OF_TIME = 2**32
+
+
+class Difference(NamedTuple):
+    """One column of one row. `kind`: `window`, `task`, or what is wrong with the log: `gap` (offsets without an
+    envelope), `message` (more events landed than it held), `dead_letter` (unreadable, and not kept)."""
+
+    kind: str
+    partition: int
+    key: tuple[str, ...]
+    """A task id; an offset, or the first and last of several; the minute and the dimensions of a window."""
+    column: str
+    stored: str
+    recomputed: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind} {' '.join(self.key)} of partition {self.partition}: "
+            f"{self.column} is {self.stored!r}, recomputed {self.recomputed!r}"
+        )
+
+
+@dataclass
+class Audit:
+    """What an audit found. It is clean when `total` is 0."""
+
+    total: int = 0
+    """Differences there are."""
+    differences: list[Difference] = field(default_factory=list)
+    """Those of the first rows that have any, by kind."""
+    events: int = 0
+    """Distinct events that landed."""
+    duplicates: int = 0
+    """Events that came again and were ignored."""
+    dead_letters: int = 0
+    tasks: int = 0
+    """Tasks compared."""
+    windows: int = 0
+    """Windows compared that count something, stored or recomputed."""
+    skipped_tasks: int = 0
+    """Tasks whose row was moving."""
+    skipped_windows: int = 0
+
+    @property
+    def landed(self) -> dict[str, int]:
+        """As `trueup try` reports it."""
+        return {"events": self.events, "duplicates": self.duplicates, "dead_letters": self.dead_letters}
+
+    @property
+    def skipped(self) -> int:
+        """Rows that were moving, so nothing is known of them."""
+        return self.skipped_tasks + self.skipped_windows
+
+
+class Bound(NamedTuple):
+    """How far a partition can be audited."""
+
+    partition: int
+    end: int
+    """The first `seq` that may be incomplete."""
+    first_offset: int
+    """Of the messages asked for; `end_offset` is after the last."""
+    end_offset: int
+    events: int
+
+
+def audit(
+    client: Client,
+    *,
+    epoch: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    partitions: Sequence[int] | None = None,
+) -> Audit:
+    """Recompute what counts in the minutes from `start` to below `end` (seconds; None: no limit) and compare.
+
+    Windows are those of these minutes; tasks those with an event in them; the log is asked for by the Kafka
+    timestamps of its messages. `partitions`: only these. Raises Transient or Refused.
+    """
+    whole = start is None and end is None
+    start, end = start or 0, _END_OF_TIME if end is None else end
+    log = {"start": start * MICRO, "until": end * MICRO}
+    bounds = [
+        bound._replace(first_offset=0) if not start else bound
+        for bound in _bounds(client, {**log, "epoch": epoch})
+        if partitions is None or bound.partition in partitions
+    ]
+    found = Audit()
+    for batch in _batches(bounds):
+        common = {"epoch": epoch, "partitions": [b.partition for b in batch], "detail": DETAIL}
+        firsts, ends = [b.first_offset for b in batch], [b.end_offset for b in batch]
+        _add_log(found, _row(client, "log", {**common, "firsts": firsts, "ends": ends}))
+        rows = {**common, "ends": [b.end for b in batch], "whole": int(whole), "start": start, "end": end}
+        windows = _row(client, "windows", {**rows, "empty": _EMPTY_WINDOW})
+        tasks = _row(client, "tasks", {**rows, "empty": _EMPTY_TASK})
+        found.windows += windows[0]
+        found.skipped_windows += windows[1]
+        _add_rows(found, "window", WINDOW_COLUMNS, windows)
+        found.tasks += tasks[0]
+        found.skipped_tasks += tasks[1]
+        _add_rows(found, "task", TASK_FACTS, tasks)
+    (found.dead_letters,) = _row(client, "dead_letters", log)
+    return found
+
+
+def _bounds(client: Client, parameters: Mapping[str, Any]) -> list[Bound]:
+    return [Bound(*msgspec.json.decode(line)) for line in select_lines(client, _sql("bounds"), parameters)]
+
+
+def _batches(bounds: Sequence[Bound]) -> Iterator[list[Bound]]:
+    batch: list[Bound] = []
+    for bound in bounds:
+        if batch and sum(b.events for b in batch) + bound.events > EVENTS_PER_QUERY:
+            yield batch
+            batch = []
+        batch.append(bound)
+    if batch:
+        yield batch
+
+
+def _add_log(found: Audit, row: list[Any]) -> None:
+    events, duplicates, differences, told = row
+    found.events += events
+    found.duplicates += duplicates
+    found.total += differences
+    found.differences += [
+        Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told
+    ]
+
+
+def _add_rows(found: Audit, kind: str, columns: Sequence[str], row: list[Any]) -> None:
+    _, _, differences, told = row
+    found.total += differences
+    for partition, key, stored, recomputed in told:
+        found.differences += [
+            Difference(kind, partition, tuple(key), column, was, now)
+            for column, was, now in zip(columns, stored, recomputed, strict=True)
+            if was != now
+        ]
+
+
+def _row(client: Client, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+    (line,) = select_lines(client, _sql(name), parameters)
+    row: list[Any] = msgspec.json.decode(line)
+    return row
+
+
+def _sql(name: str) -> str:
+    folder = files("sinks.clickhouse") / "audit"
+    head = (folder / "recomputed.sql").read_text() if name in ("tasks", "windows") else ""
+    return head + (folder / f"{name}.sql").read_text()
+
+

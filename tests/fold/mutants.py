@@ -1,0 +1,115 @@
+"""The fold with one of its rules broken, each in one place: the schedules must tell them from the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.fold.facts import Change
+from pipeline.fold.partition import Clock, PartitionFold
+from pipeline.fold.task import Task
+from schemas.rows import TaskRow, WindowKey, WindowRow
+from schemas.words import TaskStatus
+
+TASKS_BEFORE_WINDOWS = ("events", "tasks", "windows", "dead_letters", "envelopes")
+EVENTS_LAST = ("windows", "tasks", "dead_letters", "envelopes", "events")
+
+
+class _Unfenced(Change):
+    def apply(self, window: WindowRow) -> bool:
+        held, window.seq = window.seq, -1
+        super().apply(window)
+        window.seq = max(held, window.seq)
+        return True
+
+
+class NoFenceOnWindows(PartitionFold):
+    """A change goes into a window that has it already."""
+
+    def _change(self, key: WindowKey, seq: int) -> Change:
+        self._changes.setdefault(key, _Unfenced())
+        return super()._change(key, seq)
+
+
+class NoFenceOnTasks(PartitionFold):
+    """A clock gives up a task whose row is beyond it. (Events are known again by their ids.)"""
+
+    def _tick(self, clock: Clock, seq: int) -> None:
+        for task in self._tasks.values():
+            if task.row.status == TaskStatus.OPEN and clock.deadline(task.row) <= clock.at:
+                task.row.seq = min(task.row.seq, seq - 1)
+        super()._tick(clock, seq)
+
+
+class WindowsBeforeTasks(PartitionFold):
+    """A fresh start loads the windows, then the tasks."""
+
+    def _start_afresh(self) -> None:
+        early = self._store.windows(self.partition, self._store.window_keys())  # type: ignore[attr-defined]
+        super()._start_afresh()
+        self._windows.update((row.key, row) for row in early)
+
+
+class TakesRowsAhead(PartitionFold):
+    """A row that is ahead is taken as it comes."""
+
+    def _check(self, rows: Iterable[TaskRow | WindowRow], fresh: bool) -> None:
+        pass
+
+
+class OneByOneAtAClock(PartitionFold):
+    """The changes that one clock makes to a window are applied task by task."""
+
+    def _touched(self, task: Task, seq: int) -> None:
+        super()._touched(task, seq)
+        self._settle()
+
+
+class IgnoresTheFrontier(PartitionFold):
+    """A whole batch is applied at once, also where stored rows may be ahead of one another."""
+
+    _allowed = -1
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
+        self._allowed, self.frontier = self.frontier, -1
+
+    def _check(self, rows: Iterable[TaskRow | WindowRow], fresh: bool) -> None:
+        applied, self.frontier = self.frontier, max(self.frontier, self._allowed)
+        try:
+            super()._check(rows, fresh)
+        finally:
+            self.frontier = applied
+
+
+class LoadsUnsettled(PartitionFold):
+    """State is loaded afresh before what was folded so far is written."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"settled": lambda: None})
+
+
+class ForgetsOpenTasks(PartitionFold):
+    """Open tasks are loaded when one of their events comes, so a clock misses them."""
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
+        self._tasks.clear()
+
+
+class EvictsUnwritten(PartitionFold):
+    """Rows leave memory before they are written."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.durable = 2**62
+
+
+class KnowsLaterEvents(PartitionFold):
+    """The ids of a task are those of all its raw events, also of those beyond its row."""
+
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool) -> None:
+        wanted = [i for i in task_ids if i not in self._tasks or not self._tasks[i].evidence]
+        super()._load_tasks(task_ids, fresh)
+        for task_id, events in self._store.events(self.partition, dict.fromkeys(wanted, 2**62)).items():
+            self._tasks[task_id].ids.update(event.hash for _, event in events)
