@@ -154,13 +154,6 @@ def _copy(head: Event, kind: Kind, at: int) -> Event:
     return event
 
 
-class Message:
-    """A message being filled for one partition of `agent.actions`."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-
-
 def messages(events: Iterator[Event], number: int, partitions: int, per_message: int) -> Iterator[tuple[int, int, bytes]]:
     """(partition, events, payload) of the first `number` events, packed as the normaliser packs them at load."""
     per_message = min(per_message, EVENTS_PER_MESSAGE)

@@ -1,43 +1,59 @@
 """The telemetry contract as pydantic models: the attributes of each event that an agent team emits.
 
 The alias of a field is the OpenTelemetry attribute that carries it. The normaliser validates what
-arrives with these models; `docs/schemas/` holds their JSON Schema, made by `trueup config schema`.
+arrives with these models; `docs/schemas/` holds their JSON Schema, made by `python -m pipeline.docs`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from schemas.units import MICRO, millionths, nano_dollars
+from schemas.units import millionths, nano_dollars
 from schemas.words import CostCategory, Intervention, Outcome, Verdict
 
 SMALLEST_PROBABILITY = 0.0001
 """A verdict may stand for at most 10,000 tasks; below that the weights drown everything else."""
 
-Number = Annotated[float, Field(json_schema_extra={"type": "number"})]
+Nanoseconds = Annotated[int, Field(ge=0, lt=2**32 * 1_000_000_000, description="since 1970, to 2106 at most")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strict=True)]
 Money = Annotated[
     int,
-    BeforeValidator(nano_dollars, json_schema_input_type=float),
-    Field(description="US dollars, 0 to 10^9; kept as integer nano-dollars"),
+    BeforeValidator(nano_dollars, json_schema_input_type=Annotated[float, Field(ge=0, le=10**9)]),
+    Field(description="US dollars; kept as integer nano-dollars"),
 ]
 
 
-def _ranged(low: float, high: float, description: str) -> Any:
-    return Annotated[
-        int,
-        BeforeValidator(lambda v: millionths(v, low, high), json_schema_input_type=float),
-        Field(description=f"{description}; {low} to {high}, kept as integer millionths"),
-    ]
+def _within(low: float, high: float) -> BeforeValidator:
+    """Takes a number of `low`..`high` and keeps it as integer millionths."""
+    return BeforeValidator(
+        lambda value: millionths(value, low, high),
+        json_schema_input_type=Annotated[float, Field(ge=low, le=high)],
+    )
 
 
-Probability = _ranged(SMALLEST_PROBABILITY, 1, "probability that this task was chosen for verification")
-Share = _ranged(0, 1, "0 worst, 1 best")
-Score = _ranged(-1_000_000, 1_000_000, "score of an evaluator, on its own scale")
-Value = _ranged(-1_000_000_000, 1_000_000_000, "value of the outcome, in its own unit")
-Minutes = _ranged(0, 100_000, "working time of a human in minutes")
+Probability = Annotated[
+    int,
+    _within(SMALLEST_PROBABILITY, 1),
+    Field(description="probability that this task was chosen for verification; kept as integer millionths"),
+]
+Share = Annotated[int, _within(0, 1), Field(description="0 worst, 1 best; kept as integer millionths")]
+Score = Annotated[
+    int,
+    _within(-1_000_000, 1_000_000),
+    Field(description="score on the evaluator's own scale; kept as integer millionths"),
+]
+Value = Annotated[
+    int,
+    _within(-1_000_000_000, 1_000_000_000),
+    Field(description="value of the outcome in its own unit; kept as integer millionths"),
+]
+Minutes = Annotated[
+    int,
+    _within(0, 100_000),
+    Field(description="working time of a human in minutes; kept as integer millionths"),
+]
 
 
 def _flag(value: object) -> object:
@@ -79,7 +95,7 @@ class TaskVerified(Contract):
 
     verdict: Verdict = Field(alias="trueup.verdict")
     verifier: Name = Field("unknown", alias="trueup.verifier", description="who or what verified")
-    inclusion_probability: Probability = Field(MICRO, alias="trueup.inclusion_probability")
+    inclusion_probability: Probability = Field(1, validate_default=True, alias="trueup.inclusion_probability")
 
 
 class TaskIntervened(Contract):
@@ -108,8 +124,8 @@ class CostIncurred(Contract):
 
     category: CostCategory = Field(alias="trueup.cost.category")
     cost: Money = Field(alias="trueup.cost.usd")
-    period_start: Annotated[int, Field(ge=0)] | None = Field(None, alias="trueup.period.start")
-    period_end: Annotated[int, Field(ge=0)] | None = Field(None, alias="trueup.period.end")
+    period_start: Nanoseconds | None = Field(None, alias="trueup.period.start")
+    period_end: Nanoseconds | None = Field(None, alias="trueup.period.end")
 
     @model_validator(mode="after")
     def _period_is_ordered(self) -> CostIncurred:
@@ -134,7 +150,7 @@ class EvaluationResult(Contract):
     score: Score | None = Field(None, alias="gen_ai.evaluation.score.value")
     label: Name | None = Field(None, alias="gen_ai.evaluation.score.label")
     verifier: Name | None = Field(None, alias="trueup.verifier")
-    inclusion_probability: Probability = Field(MICRO, alias="trueup.inclusion_probability")
+    inclusion_probability: Probability = Field(1, validate_default=True, alias="trueup.inclusion_probability")
 
 
 EVENTS: dict[str, type[Contract]] = {

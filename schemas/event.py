@@ -8,32 +8,41 @@ line goes into ClickHouse (JSONCompactEachRow) as it came. Add fields at the end
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 import xxhash
+
+from schemas.units import UINT64_MAX
+from schemas.words import Kind
 
 EVENTS_PER_MESSAGE = 4096
 """`seq` = offset * 4096 + index: the position of an event in its partition's log."""
 
 SCHEMA_VERSION = 1
 
+# Ranges that the columns of ClickHouse hold; anybody may write to a topic.
+Micros = Annotated[int, msgspec.Meta(ge=0, lt=2**32 * 1_000_000)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Nano = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
+Bit = Annotated[int, msgspec.Meta(ge=0, le=1)]
+
 
 class Event(msgspec.Struct, array_like=True, gc=False):
     """Times are microseconds since the epoch, money nano-dollars; "" and None mean: not told."""
 
-    hash: int
+    hash: Annotated[int, msgspec.Meta(ge=0)]
     """64-bit xxHash of `event_id`: what an event is recognised by when it comes again."""
-    kind: str
-    """One of `words.Kind`."""
+    kind: Kind
     task_id: str
     """The task; empty for a cost or an outcome of a whole workflow."""
     task_source: str
     """Where the task id was found: `attribute`, an alias's name, or `trace`."""
     event_id: str
     """`trace_id:span_id` of a span; of a log record `trueup.event.id`, else a hash of the record."""
-    at: int
+    at: Micros
     """End of a span, time of a log record."""
-    start: int
+    start: Micros
     """Start of a span; of a log record the same as `at`; of a workflow's cost the start of its period."""
     tenant: str
     workflow: str
@@ -47,30 +56,30 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     span_id: str
     parent_id: str
     """Empty: a root span."""
-    root: int
+    root: Bit
     """1: the span speaks for the whole task (no parent, or it carries the claim)."""
     name: str
     """Tool, model, verifier, evaluator, cost category, intervention or outcome: what the kind is about."""
     error_type: str
-    input_tokens: int | None
+    input_tokens: Count | None
     """Cached tokens included (OpenTelemetry's meaning)."""
-    output_tokens: int | None
-    cache_read_tokens: int | None
-    cache_write_tokens: int | None
-    reasoning_tokens: int | None
-    cost: int | None
+    output_tokens: Count | None
+    cache_read_tokens: Count | None
+    cache_write_tokens: Count | None
+    reasoning_tokens: Count | None
+    cost: Nano | None
     """Nano-dollars."""
     cost_source: str
     """`reported` by the agent, `priced` from tokens, or empty."""
     value: str
     """A claim's outcome, a verdict."""
-    explicit: int
+    explicit: Bit
     """1: the claim was stated; 0: it was read off the status of a root span."""
-    number: int | None
+    number: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)] | None
     """Millionths: satisfaction, score, outcome value; of an intervention the human's microseconds."""
-    weight: int
+    weight: Annotated[int, msgspec.Meta(ge=0, le=10**10)]
     """Millionths: how many tasks a verdict stands for (1 / inclusion probability)."""
-    flag: int | None
+    flag: Bit | None
     """1 complaint, 0 none."""
     attributes: dict[str, str]
     """What else was allowed through by configuration."""
@@ -99,7 +108,10 @@ def decode_message(payload: bytes) -> list[tuple[Event, bytes]]:
     lines = payload.split(b"\n")
     if len(lines) > EVENTS_PER_MESSAGE:
         raise msgspec.ValidationError(f"{len(lines)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
-    return [(decode_line(line), line) for line in lines]
+    events = [(decode_line(line), line) for line in lines]
+    if any(event.hash > UINT64_MAX for event, _ in events):
+        raise msgspec.ValidationError(f"a hash of more than 64 bits; at most {UINT64_MAX}")
+    return events
 
 
 def encode_message(lines: Iterable[bytes]) -> bytes:

@@ -6,6 +6,7 @@ OTLP/JSON is not protobuf-JSON: ids are hexadecimal, enums integers, 64-bit inte
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -168,10 +169,15 @@ def _from_json(payload: bytes) -> list[Record]:
             *_json_records(request.get("resourceLogs"), "scopeLogs", "logRecords", _json_log),
         ]
     except WRONG_SHAPE as error:
-        raise NotOtlp(f"JSON of another shape than OTLP: {error!r}") from None
+        raise NotOtlp(f"JSON of another shape than OTLP: {_without_value(error)}") from None
 
 
-WRONG_SHAPE = (TypeError, ValueError, AttributeError, KeyError, OverflowError, RecursionError, StopIteration)
+WRONG_SHAPE = (TypeError, ValueError, AttributeError, KeyError, OverflowError, RecursionError)
+
+
+def _without_value(error: Exception) -> str:
+    """What is wrong. Python quotes the value behind a colon, and it may be content."""
+    return f"{type(error).__name__}: {str(error).partition(': ')[0]}"
 
 
 def _json_records(
@@ -185,7 +191,7 @@ def _json_records(
                 try:
                     yield make(source, item)
                 except WRONG_SHAPE as error:
-                    yield Malformed(f"{type(error).__name__}: {error}", item)
+                    yield Malformed(_without_value(error), item)
 
 
 def _json_span(source: Source, s: dict[str, Any]) -> SpanRecord:
@@ -224,19 +230,29 @@ def _json_id(value: Any) -> str:
 
 
 def _json_attributes(pairs: Any) -> Attributes:
-    return {pair["key"]: _json_value(pair.get("value")) for pair in pairs or ()}
+    return {_json_name(pair["key"]): _json_value(pair.get("value")) for pair in pairs or ()}
+
+
+def _json_name(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"an attribute's key is a {type(key).__name__}, not a string")
+    return key
 
 
 def _json_value(value: Any) -> Any:
     if not value:
         return None
     kind, inner = next(iter(value.items()))
-    if kind == "intValue":
-        return int(inner)
-    if kind == "doubleValue":
-        return float(inner)
-    if kind == "arrayValue":
-        return [_json_value(v) for v in inner.get("values") or ()]
-    if kind == "kvlistValue":
-        return _json_attributes(inner.get("values"))
-    return inner if kind in ("stringValue", "boolValue", "bytesValue") else None
+    convert = _CONVERT.get(kind)
+    return convert(inner) if convert else None
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "stringValue": lambda inner: inner,
+    "boolValue": lambda inner: inner,
+    "intValue": int,
+    "doubleValue": float,
+    "bytesValue": base64.b64decode,
+    "arrayValue": lambda inner: [_json_value(v) for v in inner.get("values") or ()],
+    "kvlistValue": lambda inner: _json_attributes(inner.get("values")),
+}

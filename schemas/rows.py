@@ -6,7 +6,7 @@ position of the last event in it. Writing an older or the same one again changes
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -224,11 +224,11 @@ class DeadLetter(msgspec.Struct, array_like=True):
     """Something that could not be used, where it came from, and why."""
 
     topic: str
-    partition: int
-    offset: int
-    index: int
+    partition: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    index: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
     """Which record of the message; -1: the whole message."""
-    received: int
+    received: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
     """Kafka timestamp, microseconds."""
     reason: str
     detail: str

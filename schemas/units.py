@@ -32,8 +32,8 @@ def millionths(value: float | str | int, low: float, high: float) -> int:
 
 
 def _scaled(value: float | str | int, scale: int, low: float, high: float, unit: str) -> int:
-    if isinstance(value, bool):
-        raise OutOfRange(f"{value!r} is not a number")
+    if isinstance(value, bool) or not isinstance(value, float | str | int):
+        raise OutOfRange(f"a {type(value).__name__} is not a number")
     if isinstance(value, float):
         if not math.isfinite(value):
             raise OutOfRange(f"{value!r} is not a finite number")
@@ -42,7 +42,7 @@ def _scaled(value: float | str | int, scale: int, low: float, high: float, unit:
         return round(value * scale)  # the same rounding as the agent's own float arithmetic would give
     try:
         number = Decimal(value)
-    except (InvalidOperation, TypeError, ValueError):
+    except InvalidOperation:
         raise OutOfRange(f"{value!r:.80} is not a number") from None
     if not number.is_finite():
         raise OutOfRange(f"{value!r:.80} is not a finite number")

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic.alias_generators import to_camel
 
 from pipeline.slo.durations import parse_duration
@@ -18,6 +18,19 @@ def _number(value: object) -> object:
 def _duration(text: str) -> str:
     parse_duration(text)
     return text
+
+
+def _slice_window(value: object) -> str | int:
+    """A duration, or a number of minutes."""
+    if isinstance(value, str):
+        return _duration(value)
+    if type(value) is int and value > 0:
+        return value
+    raise ValueError(f"{value!r} is not a duration: write 5m, or a positive number of minutes")
+
+
+def _delay(text: str) -> str:
+    return text if text == "0m" else _duration(text)
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -97,7 +110,7 @@ class ObjectiveSpec(OpenSLOModel):
     target: Annotated[Number, Field(ge=0, lt=1)] | None = None
     target_percent: Annotated[Number, Field(ge=0, lt=100)] | None = None
     time_slice_target: Annotated[Number, Field(gt=0, le=1)] | None = None
-    time_slice_window: DurationText | Annotated[int, Field(gt=0)] | None = None
+    time_slice_window: Annotated[str | int, PlainValidator(_slice_window)] | None = None
     indicator: InlineSLI | None = None
     indicator_ref: Name | None = None
     composite_weight: Annotated[Number, Field(gt=0)] | None = None
@@ -108,7 +121,7 @@ class BurnCondition(OpenSLOModel):
     op: Operator | None = None
     threshold: Number
     lookback_window: DurationText
-    alert_after: Annotated[str, AfterValidator(lambda text: text if text == "0m" else _duration(text))] | None = None
+    alert_after: Annotated[str, AfterValidator(_delay)] | None = None
 
 
 class AlertConditionSpec(OpenSLOModel):

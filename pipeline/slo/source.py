@@ -23,7 +23,9 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{tag}" for tag in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq"))
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{tag}" for tag in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,6 +55,18 @@ class Document:
         while path and path not in self.marks:
             path = path[:-1]
         return Problem(self.file, *self.marks[path], what, fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Collects the problems of one document."""
+
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+
+    def report(self, path: Path, what: str, fix: str) -> None:
+        """Add a problem at a node."""
+        self.problems.append(self.document.problem(path, what, fix))
 
 
 def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]:
@@ -91,7 +105,11 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     context = f" {error.context}" if error.context else ""
     what = f"this is not YAML: {error.problem or 'unreadable'}{context}"
-    fix = "indent with spaces" if "'\\t'" in what else "check the indentation, colons and quotes of this line and the one before"
+    fix = (
+        "indent with spaces"
+        if "'\\t'" in what
+        else "check the indentation, colons and quotes of this line and the one before"
+    )
     return Problem(file, line, column, what, fix)
 
 
@@ -108,7 +126,9 @@ class _Reader:
             if not self.problems:
                 self._report(node, "the document is too large or refers to itself", "write it out without aliases")
             return None
-        if node.tag not in _PLAIN_TAGS and node.tag.startswith(("!", "tag:yaml.org,2002:python", "tag:yaml.org,2002:b")):
+        if node.tag not in _PLAIN_TAGS and node.tag.startswith(
+            ("!", "tag:yaml.org,2002:python", "tag:yaml.org,2002:b")
+        ):
             self._report(node, f"the tag {node.tag} is not understood", "remove the tag")
             return None
         if isinstance(node, yaml.MappingNode):

@@ -1,5 +1,6 @@
 """Which burn-rate windows apply: the cited rows of `windows.yaml`, fitted to a period and a target."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ import yaml
 from pipeline.slo.durations import parse_duration, spell_minutes
 
 SHORT_DIVISOR = 12
+_SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?\s*(%)?", re.ASCII)
 
 
 class Severity(StrEnum):
@@ -135,16 +137,15 @@ def default_pairs(period: int, target: Fraction) -> tuple[Pair, ...]:
 
 
 def parse_share(text: str | int) -> Fraction:
-    """Read `2%`, `1/3`, `0.2` or `1` exactly.
+    """Read `2%`, `1/3`, `0.2` or `1` exactly; not negative, at most nine digits.
 
     Raises:
         ValueError: none of these.
     """
-    try:
-        plain = str(text).strip()
-        return Fraction(plain[:-1].strip()) / 100 if plain.endswith("%") else Fraction(plain)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{text!r} is not a share: write 20%, 1/5 or 0.2") from error
+    match = _SHARE.fullmatch(str(text).strip())
+    if match is None or (match[2] and int(match[2]) == 0):
+        raise ValueError(f"{text!r} is not a share: write 20%, 1/5 or 0.2")
+    return Fraction(match[1]) / int(match[2] or 1) / (100 if match[3] else 1)
 
 
 def _round_up(minutes: Fraction) -> int:

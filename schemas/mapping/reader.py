@@ -28,6 +28,7 @@ class Reader:
         self._targets: dict[str, list[_Target]] = {}
         self._names: dict[tuple[str, int], str] = {}
         by_attribute = {row.attribute: row.field for row in ROWS if row.convention == OWN}
+        self._aliased = {by_attribute[name]: name for name in aliases or () if name in by_attribute}
         for rank, row in enumerate(ROWS):
             # the contract's own names, then the user's aliases, then the conventions
             self._add(row.attribute, row.field, rank if row.convention == OWN else rank + 10_000, ())
@@ -58,6 +59,11 @@ class Reader:
                     best[target.field] = (target.rank, found)
         fields = {field: value for field, (_, value) in best.items()}
         return fields, {field: self._names[field, rank] for field, (rank, _) in best.items()}
+
+
+    def renamed(self, fields: Fields) -> Fields:
+        """What was found of the attributes that have aliases, under their names of the contract."""
+        return {name: fields[field] for field, name in self._aliased.items() if field in fields}
 
 
 def _within(value: Any, path: tuple[str, ...]) -> Any:

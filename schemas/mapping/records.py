@@ -91,7 +91,7 @@ class Mapper:
         event = self._blank(f"{s.trace_id}:{s.span_id}", s.source, fields, names, s.trace_id)
         event.start, event.at = self._time(s.start_ns, received), self._time(s.end_ns or s.start_ns, received)
         event.start = min(event.start, event.at)
-        event.span_id, event.parent_id = s.span_id, s.parent_id.strip("0") and s.parent_id
+        event.span_id, event.parent_id = s.span_id, _id_if_any(s.parent_id, 16, "parent's span id")
         event.kind = kind = classify(fields)
         event.case_type = own.task_type or ""
         event.error_type = _error_type(s, fields)
@@ -133,14 +133,17 @@ class Mapper:
             if r.event_name.startswith("trueup."):
                 raise Rejected(Reason.UNKNOWN_EVENT, f"{r.event_name!r:.200} is not one of {', '.join(EVENTS)}")
             return []  # somebody else's log line: not telemetry of tasks
-        said = model.model_validate(r.attributes)
         fields, names = self.reader.read(r.attributes)
+        said = model.model_validate(r.attributes | self.reader.renamed(fields))
+        trace_id, span_id = _id_if_any(r.trace_id, 32, "trace id"), _id_if_any(r.span_id, 16, "span id")
         event_id = text_of(fields.get("event_id"), "trueup.event.id", self.limits.text_bytes) or record_id(r)
-        event = self._blank(event_id, r.source, fields, names, r.trace_id)
+        event = self._blank(event_id, r.source, fields, names, trace_id)
         event.at = event.start = self._time(r.time_ns, received)
-        event.span_id = r.span_id
+        event.span_id = span_id
         event.attributes |= self._allowed(r.attributes)
-        return learnt.fill(event, said, self.human_usd_per_hour)
+        events = learnt.fill(event, said, self.human_usd_per_hour)
+        self._young(event.at, received)  # a cost counts at the end of its period
+        return events
 
     # --- both ------------------------------------------------------------------------------------
 
@@ -162,7 +165,7 @@ class Mapper:
             task_id, task_source = trace_id, "trace"
         service = text("service")
         return Event(
-            hash=event_hash(event_id), kind="", task_id=task_id, task_source=task_source, event_id=event_id,
+            hash=event_hash(event_id), kind=Kind.OTHER, task_id=task_id, task_source=task_source, event_id=event_id,
             at=0, start=0, tenant=text("tenant"), workflow=text("workflow") or service, stage=_stage(text("stage")),
             environment=text("environment"), agent=text("agent") or service,
             agent_version=text("agent_version") or text("service_version"), case_type="", model="",
@@ -173,18 +176,22 @@ class Mapper:
 
     def _time(self, nanoseconds: int, received: int) -> int:
         at = nanoseconds // 1_000
-        limits = self.limits
-        if at < received - limits.oldest_days * DAY_US:
+        self._young(at, received)
+        ahead = self.limits.future_minutes
+        if at > received + ahead * MINUTE_US:
             raise Rejected(
-                Reason.TIME_OUT_OF_RANGE,
-                f"{at} µs is more than limits.oldest_days ({limits.oldest_days}) before its message",
-            )
-        if at > received + limits.future_minutes * MINUTE_US:
-            raise Rejected(
-                Reason.TIME_OUT_OF_RANGE,
-                f"{at} µs is more than limits.future_minutes ({limits.future_minutes}) after its message",
+                Reason.TIME_OUT_OF_RANGE, f"{at} µs is more than limits.future_minutes ({ahead}) after its message"
             )
         return at
+
+    def _young(self, at: int, received: int) -> None:
+        days = self.limits.oldest_days
+        if at < received - days * DAY_US:
+            raise Rejected(
+                Reason.TIME_OUT_OF_RANGE, f"{at} µs is more than limits.oldest_days ({days}) before its message"
+            )
+        if at < 0:
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, f"{at} µs is before 1970")
 
     def _allowed(self, attributes: Mapping[str, Any]) -> dict[str, str]:
         if not self.allow:
@@ -230,6 +237,14 @@ def _require_id(value: str, digits: int, what: str) -> None:
     hexadecimal = len(value) == digits and not value.strip("0123456789abcdef")
     if not hexadecimal or not value.strip("0"):
         raise Rejected(Reason.NO_IDENTITY, f"the {what} is {value!r:.80}; {digits} hexadecimal digits are needed")
+
+
+def _id_if_any(value: str, digits: int, what: str) -> str:
+    """An id that may be absent. All zeros are OpenTelemetry's invalid id: there is none."""
+    if not value.strip("0"):
+        return ""
+    _require_id(value, digits, what)
+    return value
 
 
 def record_id(r: LogRecord) -> str:

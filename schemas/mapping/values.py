@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.units import UINT64_MAX
 from schemas.words import Reason
 
 COUNT_MAX = 2**53
@@ -21,7 +22,7 @@ def text_of(value: Any, attribute: str, limit: int) -> str:
     """A string, or an integer written as one; None is empty. Raises Rejected."""
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= UINT64_MAX:
         return str(value)
     if not isinstance(value, str):
         raise Rejected(Reason.INVALID_ATTRIBUTE, f"{attribute} is a {type(value).__name__}; it must be a string")

@@ -17,7 +17,7 @@ def main(source: Path) -> int:
         config.write_text(config.read_text().replace("USERS", str(folder / "users.xml")))
 
     # The engine reads the files that its own configuration would be in.
-    clickhouse_engine.write_config = copy_configuration  # type: ignore[assignment]
+    vars(clickhouse_engine)["write_config"] = copy_configuration
     return clickhouse_engine.serve(host="127.0.0.1", port=0, data=None, threads=None, account=None)
 
 

@@ -102,7 +102,7 @@ class Composed:
         return path
 
     def start_kafka(self) -> None:
-        """What the image's start script does: KafkaDockerWrapper makes the configuration and formats, then the broker."""
+        """What the image's start script does: KafkaDockerWrapper configures and formats, then the broker runs."""
         defaults, mounted, final = (self.folder / name for name in ("defaults", "mounted", "final"))
         for each in (defaults, mounted, final):
             each.mkdir()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from trueup import attributes
+
 from schemas import words
 from schemas.contract import EVENTS
-from trueup import attributes
 
 README = Path(__file__).parents[2] / "sdk" / "README.md"
 
@@ -42,7 +44,7 @@ def test_literals_offer_every_word(word: str) -> None:
 
 def test_every_name_says_in_one_line_what_it_means() -> None:
     body = ast.parse(inspect.getsource(attributes)).body
-    for statement, following in zip(body, body[1:], strict=False):
+    for statement, following in pairwise(body):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             assert isinstance(following, ast.Expr), statement.target.id
             assert isinstance(following.value, ast.Constant), statement.target.id

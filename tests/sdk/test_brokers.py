@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy.kafka import distribution
-from deploy.local.broker import Broker
-from deploy.local.kafka import Kafka
-from deploy.local.process import free_port
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import NewTopic
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -21,6 +17,11 @@ from trueup.drops import DropReason
 from trueup.settings import KafkaSettings
 from trueup.telemetry import Telemetry
 from trueup.testing import attributes_of
+
+from deploy.kafka import distribution
+from deploy.local.broker import Broker
+from deploy.local.kafka import Kafka
+from deploy.local.process import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -34,11 +35,11 @@ def broker() -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="module")
-def apache_kafka() -> Iterator[Callable[..., Kafka]]:
+def apache_kafka() -> Callable[..., Kafka]:
     """Makes a cluster with the given options; skips where Apache Kafka is not on the machine."""
     if reason := distribution.missing():
         pytest.skip(reason)
-    yield Kafka
+    return Kafka
 
 
 def settings_for(bootstrap: str, **options: Any) -> KafkaSettings:
@@ -136,7 +137,7 @@ def test_a_broker_that_starts_after_the_agent_gets_everything() -> None:
 
 
 def test_a_broker_that_forgot_everything_is_recovered_from() -> None:
-    """After a restart Tansu knows neither the topics nor the idempotent producer: a new one takes over."""
+    """After a restart Tansu does not even know the topics."""
     with Broker() as broker:
         port = broker.port
         settings = settings_for(broker.bootstrap, delivery_timeout=0.5)

@@ -60,7 +60,12 @@ def test_tells_the_rest_when_asked(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_nothing_is_lost_when_many_threads_count() -> None:
     drops = Drops("spans")
-    threads = [threading.Thread(target=lambda: [drops.add(DropReason.INVALID) for _ in range(200)]) for _ in range(8)]
+
+    def count() -> None:
+        for _ in range(200):
+            drops.add(DropReason.INVALID)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,13 @@ from decimal import Decimal
 import pytest
 from opentelemetry import context
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from schemas.contract import EVENTS
 from trueup.attributes import CostCategory, Intervention, Outcome, Verdict
 from trueup.checks import InvalidArgumentError
 from trueup.drops import DropReason
 from trueup.telemetry import Telemetry
 from trueup.testing import MemoryKafka, attributes_of
+
+from schemas.contract import EVENTS
 
 Call = Callable[[Telemetry], None]
 NOON = datetime(2025, 11, 22, 12, tzinfo=UTC)
@@ -217,7 +219,7 @@ WRONG: list[tuple[Call, str]] = [
     (lambda t: t.verified("t1", "success", inclusion_probability=0), "inclusion_probability is 0"),
     (lambda t: t.verified("t1", "success", inclusion_probability=1.5), "inclusion_probability is 1.5"),
     (lambda t: t.verified("t1", "success", verifier=""), "verifier is ''"),
-    (lambda t: t.verified("t1", "success", at=datetime(2025, 1, 1)), "without a time zone"),
+    (lambda t: t.verified("t1", "success", at=datetime.fromisoformat("2025-01-01")), "without a time zone"),
     (lambda t: t.verified("t1", "success", event_id=""), "event_id is ''"),
     (lambda t: t.intervened("t1", "helped"), "kind is 'helped'"),  # type: ignore[arg-type]
     (lambda t: t.intervened("t1", "corrected", minutes=-1), "minutes is -1"),
@@ -248,10 +250,9 @@ def test_a_mistake_is_warned_of_and_counted_and_never_raised(
 
 @pytest.mark.parametrize(("call", "said"), WRONG)
 def test_a_mistake_raises_when_strict(kafka: MemoryKafka, call: Call, said: str) -> None:
-    with kafka.telemetry("agent", workflow="refunds", strict=True) as telemetry:
-        with pytest.raises(InvalidArgumentError, match="^") as mistake:
-            call(telemetry)
-        assert said in str(mistake.value)
+    strict = kafka.telemetry("agent", workflow="refunds", strict=True)
+    with strict as telemetry, pytest.raises(InvalidArgumentError, match=re.escape(said)):
+        call(telemetry)
 
 
 def test_an_error_of_a_foreign_processor_does_not_reach_the_agent(

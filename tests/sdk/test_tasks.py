@@ -6,6 +6,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -127,7 +128,7 @@ def test_the_type_of_the_error_is_its_full_name(
 
 
 def test_an_exception_after_a_claim_leaves_the_claim(kafka: MemoryKafka, telemetry: Telemetry) -> None:
-    with pytest.raises(PaymentError), telemetry.task() as task:
+    with suppress(PaymentError), telemetry.task() as task:
         task.claim("escalated")
         raise PaymentError
     span, attributes = root(kafka, telemetry)
@@ -270,7 +271,7 @@ def test_a_generator_cannot_be_decorated(telemetry: Telemetry) -> None:
     def steps() -> Iterator[int]:
         yield 1
 
-    with pytest.raises(TypeError, match="is a generator; use `with trueup.task"):
+    with pytest.raises(TypeError, match=r"is a generator; use `with trueup\.task"):
         telemetry.task()(steps)
 
 

@@ -54,7 +54,7 @@ def test_several_handles_live_side_by_side_and_share_one_connection(kafka: Memor
 
 
 def test_existing_providers_are_added_to_and_outlive_the_handle(kafka: MemoryKafka) -> None:
-    own_spans, own_logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+    own_spans, own_logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     tracers = TracerProvider(resource=Resource.create({"service.name": "there before"}), shutdown_on_exit=False)
     loggers = LoggerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(own_spans))
@@ -76,7 +76,7 @@ def test_existing_providers_are_added_to_and_outlive_the_handle(kafka: MemoryKaf
 
 
 def test_other_exporters_can_be_used(kafka: MemoryKafka) -> None:
-    spans, logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+    spans, logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     with Telemetry("agent", span_exporter=spans, log_exporter=logs) as telemetry:
         with telemetry.task("t1"):
             telemetry.verified(verdict="success")

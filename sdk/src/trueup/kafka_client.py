@@ -22,7 +22,7 @@ _numbers = count(1)
 
 
 def connect(settings: KafkaSettings) -> KafkaPython:
-    """A connected, idempotent producer. Blocks for some seconds at most; raises OSError or KafkaError."""
+    """A connected producer. Blocks for some seconds at most; raises OSError or KafkaError."""
     _probe(settings.servers)
     _calm_client_logs()
     return KafkaPython(settings)
@@ -69,16 +69,9 @@ def _trouble(error: BaseException) -> Trouble:
 
     if isinstance(error, errors.MessageSizeTooLargeError | errors.RecordListTooLargeError):
         return Trouble.TOO_LARGE
-    end_of_producer = (  # the broker forgot it, fenced it or does not let it in: only a new one can go on
-        errors.UnknownProducerIdError
-        | errors.OutOfOrderSequenceNumberError
-        | errors.InvalidProducerEpochError
-        | errors.ProducerFencedError
-        | errors.ClusterAuthorizationFailedError
-        | errors.SaslAuthenticationFailedError
-    )
     answered = isinstance(error, errors.BrokerResponseError) and not error.retriable
-    return Trouble.REFUSED if answered and not isinstance(error, end_of_producer) else Trouble.CONNECTION
+    kept_out = isinstance(error, errors.ClusterAuthorizationFailedError | errors.SaslAuthenticationFailedError)
+    return Trouble.REFUSED if answered and not kept_out else Trouble.CONNECTION
 
 
 @cache

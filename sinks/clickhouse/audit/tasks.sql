@@ -28,8 +28,8 @@ recomputed AS (
         [
             status, task_source, tenant, workflow, stage, environment, agent, agent_version, case_type, model,
             toString(start_at), toString(last_at),
-            last_claim.1, toString(last_claim.2), toString(last_claim.3),
-            last_verdict.1, toString(last_verdict.2), last_verdict.3, toString(last_verdict.4),
+            claim, toString(claim_at), toString(claim_explicit),
+            verdict, toString(verdict_at), verifier, toString(weight),
             toString(mapSort(interventions)), toString(human_us),
             toString(answered), toString(complaint), ifNull(toString(satisfaction), 'null'),
             toString(events), toString(actions), toString(action_errors),

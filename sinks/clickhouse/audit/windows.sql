@@ -24,20 +24,20 @@ stored AS (
 placed AS (
     SELECT
         partition,
-        toUInt32(intDiv(if(is_finished, last_claim.2, last_at), 60000000) * 60) AS minute,
+        toUInt32(intDiv(if(is_finished, claim_at, last_at), 60000000) * 60) AS minute,
         tenant, workflow, stage, environment, agent, agent_version,
         if(case_type = '', 'unclassified', case_type) AS case_type,
         model,
         is_unsure,
         is_finished,
-        last_claim.1 AS claim,
-        last_claim.2 AS claim_at,
+        claim,
+        claim_at,
         start_at,
 
-        is_finished AND last_verdict.1 IN ('success', 'failure') AS is_known,
-        is_known AND last_verdict.1 = 'success' AS is_right,
+        is_finished AND verdict IN ('success', 'failure') AS is_known,
+        is_known AND verdict = 'success' AS is_right,
         is_known AND claim = 'success' AS is_known_success,
-        last_verdict.4 AS weight,
+        weight,
         toUInt128(weight) * weight AS weight_squared,
 
         arrayExists(kind -> interventions[kind] > 0, ['corrected', 'rejected', 'taken_over', 'interrupted'])

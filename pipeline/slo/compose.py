@@ -1,0 +1,109 @@
+"""The parts of one SLO put together: each of its objectives with target, cap and alert windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pipeline.slo.annotations import Annotations, WindowText, annotation_path
+from pipeline.slo.budget import Method, Terms
+from pipeline.slo.burn import Rule
+from pipeline.slo.durations import spell_minutes
+from pipeline.slo.indicator import Indicator
+from pipeline.slo.maturity import Maturity
+from pipeline.slo.metrics import Kind
+from pipeline.slo.objective import Alerting, Commitment, Objective, Workflow
+from pipeline.slo.openslo import SLO, ObjectiveSpec
+from pipeline.slo.periods import Window
+from pipeline.slo.policies import PolicyPair
+from pipeline.slo.promise import read_cap, read_terms
+from pipeline.slo.source import Findings, Path
+from pipeline.slo.windows import Guard, Pair, default_guard, default_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is known of an SLO; parts that are wrong are None, and already reported."""
+
+    slo: SLO
+    workflow: Workflow | None
+    indicator: Indicator | None
+    window: Window | None
+    annotations: Annotations
+    pairs: Sequence[PolicyPair]
+    targets: tuple[str, ...]
+    retention: int
+    findings: Findings
+
+    def objectives(self) -> list[Objective]:
+        """The objectives whose parts are all there."""
+        specs = self.slo.spec.objectives
+        if self.indicator and self.indicator.metric.kind is Kind.CAP and len(specs) > 1:
+            what = f"{self.indicator.metric.name} has a value for each task, so its SLO has one objective"
+            self.findings.report(("spec", "objectives", 1), what, "write an SLO for each value")
+        names = self._names()
+        built = [self._objective(spec, names[at], ("spec", "objectives", at)) for at, spec in enumerate(specs)]
+        return [objective for objective in built if objective is not None]
+
+    def _objective(self, spec: ObjectiveSpec, name: str, path: Path) -> Objective | None:
+        terms = read_terms(spec, Method(self.slo.spec.budgeting_method), self.window, self.findings, path)
+        cap = read_cap(spec, self.indicator.metric, self.findings, path) if self.indicator else None
+        alerting = self._alerting(terms, self.window) if terms and self.window else None
+        if not (self.workflow and self.indicator and self.window and terms and alerting):
+            return None
+        metadata, get = self.slo.metadata, self.annotations.get
+        title = metadata.display_name or metadata.name
+        return Objective(
+            workflow=self.workflow,
+            slo=metadata.name,
+            name=name,
+            display_name=f"{title}: {spec.display_name}" if spec.display_name else title,
+            metric=self.indicator.metric,
+            terms=terms,
+            window=self.window,
+            alerting=alerting,
+            cap=cap,
+            category=self.indicator.category,
+            case_types=get("case-types", self.workflow.case_types),
+            commitment=get("commitment", Commitment.COMMITTED),
+            description=self.slo.spec.description or "",
+            runbook=get("runbook", self.workflow.runbook),
+        )
+
+    def _alerting(self, terms: Terms, window: Window) -> Alerting:
+        """The owner's windows from the annotation, else from alert policies, else the default rule."""
+        period = window.duration.minutes
+        written: tuple[WindowText, ...] = self.annotations.get("alert-windows", ())
+        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in written] or self.pairs
+        for pair, path in chosen:
+            self._check_pair(pair, terms.target, path)
+        pairs = tuple(dict.fromkeys(each.pair for each in chosen)) or default_pairs(period, terms.target)
+        guard: Guard = self.annotations.get("low-traffic-guard") or default_guard()
+        maturity: Maturity = self.annotations.get("maturity") or Maturity()
+        floor: Fraction = self.annotations.get("coverage-floor", Fraction(0))
+        return Alerting(Rule(terms.target, period, pairs, guard), bool(chosen), floor, maturity, self.targets)
+
+    def _check_pair(self, pair: Pair, target: Fraction, path: Path) -> None:
+        if not pair.reachable(target):
+            highest = 1 / (1 - target)
+            what = (
+                f"{pair} can never fire at a target of {float(target):g}: "
+                f"if every task fails, the burn rate is {float(highest):.4g}"
+            )
+            fix = f"use a burn rate below {float(highest):.4g}, or leave the windows out: the default rule can fire"
+            self.findings.report(path, what, fix)
+        if pair.long > self.retention:
+            kept = spell_minutes(self.retention)
+            what = f"{pair} looks back further than the counts are kept ({kept})"
+            self.findings.report(path, what, "shorten the long window, or raise the retention")
+
+    def _names(self) -> list[str]:
+        """A stable name for each objective: its displayName, or its number."""
+        names: list[str] = []
+        for at, spec in enumerate(self.slo.spec.objectives):
+            name = spec.display_name or str(at + 1)
+            if name in names:
+                what = f"two objectives of {self.slo.metadata.name} are named {name!r}"
+                path = ("spec", "objectives", at, "displayName")
+                self.findings.report(path, what, "give each its own displayName")
+            names.append(name)
+        return names

@@ -1,0 +1,90 @@
+"""A resolved objective: what is measured, what is promised, by whom, and when it alerts."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from pipeline.slo.alert_state import alert_key
+from pipeline.slo.budget import Terms
+from pipeline.slo.burn import Rule
+from pipeline.slo.maturity import Maturity
+from pipeline.slo.metrics import Metric
+from pipeline.slo.periods import Window
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who answers for the workflow, and how to reach them."""
+
+    name: str
+    contact: str | None = None
+    escalation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """An OpenSLO Service: the business process that an agent serves."""
+
+    name: str
+    display_name: str
+    owner: Owner
+    launch_date: date | None = None
+    case_types: tuple[str, ...] = ()
+    runbook: str | None = None
+
+
+class Commitment(StrEnum):
+    """A draft is measured and shown, but alerts nobody and binds nobody."""
+
+    COMMITTED = "committed"
+    DRAFT = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A task is good if its value is at or within the limit; `op` is OpenSLO's, `limit` in the metric's unit."""
+
+    op: str
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """How an objective alerts. `chosen` says that the owner wrote the windows; `targets` whom OpenSLO names."""
+
+    rule: Rule
+    chosen: bool = False
+    coverage_floor: Fraction = Fraction(0)
+    maturity: Maturity = field(default_factory=Maturity)
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One objective of one SLO. `name` is unique within the SLO."""
+
+    workflow: Workflow
+    slo: str
+    name: str
+    display_name: str
+    metric: Metric
+    terms: Terms
+    window: Window
+    alerting: Alerting
+    cap: Cap | None = None
+    category: str | None = None
+    case_types: tuple[str, ...] = ()
+    commitment: Commitment = Commitment.COMMITTED
+    description: str = ""
+    runbook: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The stable key of its alert."""
+        return alert_key(self.workflow.name, self.slo, self.name)
+
+    @property
+    def target(self) -> Fraction:
+        return self.terms.target

@@ -1,0 +1,120 @@
+"""Burn-rate alerts as OpenSLO writes them: one condition, one lookback window. We add the short window."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple, TypeVar
+
+from pipeline.slo.durations import parse_duration
+from pipeline.slo.explain import nearest
+from pipeline.slo.openslo import AlertConditionSpec, AlertPolicySpec, Metadata, SLOSpec, TargetSpec
+from pipeline.slo.source import Findings, Path
+from pipeline.slo.windows import SHORT_DIVISOR, Pair, Severity
+
+Spec = TypeVar("Spec", AlertPolicySpec, AlertConditionSpec, TargetSpec)
+
+
+class PolicyPair(NamedTuple):
+    """A pair that an alert policy asks for, and where the SLO says so."""
+
+    pair: Pair
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What alert policies may refer to, by name."""
+
+    policies: Mapping[str, AlertPolicySpec]
+    conditions: Mapping[str, AlertConditionSpec]
+    targets: Mapping[str, TargetSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReader:
+    """Reads the alert policies of one SLO's document."""
+
+    shared: Shared
+    findings: Findings
+
+    def read(self, slo: SLOSpec) -> tuple[list[PolicyPair], tuple[str, ...]]:
+        """The pairs of all policies, and whom they notify."""
+        pairs: list[PolicyPair] = []
+        targets: list[str] = []
+        for at, item in enumerate(slo.alert_policies):
+            path: Path = ("spec", "alertPolicies", at)
+            reference = item.alert_policy_ref, self.shared.policies
+            policy = self._either("alertPolicyRef", *reference, item.kind, item.metadata, item.spec, path)
+            if policy is None:
+                continue
+            spec, inside = policy
+            pair = self._pair_of(spec, inside)
+            if pair is not None:
+                pairs.append(PolicyPair(pair, path))
+            targets += self._targets_of(spec, inside)
+        return pairs, tuple(dict.fromkeys(targets))
+
+    def _pair_of(self, policy: AlertPolicySpec, path: Path) -> Pair | None:
+        item, here = policy.conditions[0], (*path, "conditions", 0)
+        reference = item.condition_ref, self.shared.conditions
+        condition = self._either("conditionRef", *reference, item.kind, item.metadata, item.spec, here)
+        return self._pair(*condition) if condition else None
+
+    def _targets_of(self, policy: AlertPolicySpec, path: Path) -> list[str]:
+        targets: list[str] = []
+        for at, item in enumerate(policy.notification_targets):
+            here = (*path, "notificationTargets", at)
+            reference = item.target_ref, self.shared.targets
+            target = self._either("targetRef", *reference, item.kind, item.metadata, item.spec, here)
+            if target is not None:
+                targets.append(target[0].target)
+        return targets
+
+    def _either(
+        self,
+        field: str,
+        name: str | None,
+        known: Mapping[str, Spec],
+        kind: str | None,
+        metadata: Metadata | None,
+        inline: Spec | None,
+        path: Path,
+    ) -> tuple[Spec, Path] | None:
+        """The spec that an item refers to or holds, and the path to its fields."""
+        if name is None and kind and metadata and inline is not None:
+            return inline, (*path, "spec")
+        if name is None or kind or metadata or inline is not None:
+            what = f"this is neither just a reference nor complete: it has to be {field}, or kind, metadata and spec"
+            self.findings.report(path, what, "keep one of the two, and all of it")
+            return None
+        if name in known:
+            return known[name], path
+        self.findings.report(
+            (*path, field), f"{field} {name!r} is not defined", "define it in one of the files, or here inline"
+        )
+        return None
+
+    def _pair(self, spec: AlertConditionSpec, path: Path) -> Pair | None:
+        condition = spec.condition
+        wrong: tuple[Path, str, str] | None = None
+        if spec.severity not in list(Severity):
+            wrong = ("severity",), f"severity {spec.severity!r} is unknown", nearest(spec.severity, Severity)
+        elif condition.op in ("lt", "lte"):
+            what = f"op {condition.op} would alert while the budget is not being spent"
+            wrong = ("condition", "op"), what, "write `op: gt` or `op: gte`"
+        elif condition.threshold <= 0:
+            what = f"a burn rate of {condition.threshold} is always exceeded"
+            wrong = ("condition", "threshold"), what, "choose more than 0"
+        if wrong:
+            self.findings.report((*path, *wrong[0]), wrong[1], wrong[2])
+            return None
+        long = parse_duration(condition.lookback_window).minutes
+        delay = condition.alert_after
+        return Pair(
+            Severity(spec.severity),
+            long,
+            max(long // SHORT_DIVISOR, 1),
+            Fraction(condition.threshold),
+            inclusive=condition.op == "gte",
+            after=0 if delay in (None, "0m") else parse_duration(delay).minutes,
+        )
