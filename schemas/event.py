@@ -14,7 +14,7 @@ import msgspec
 import xxhash
 
 from schemas.units import UINT64_MAX
-from schemas.words import Kind
+from schemas.words import CostCategory, Intervention, Kind, Outcome, Verdict
 
 EVENTS_PER_MESSAGE = 4096
 """`seq` = offset * 4096 + index: the position of an event in its partition's log."""
@@ -77,7 +77,7 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     """1: the claim was stated; 0: it was read off the status of a root span."""
     number: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)] | None
     """Millionths: satisfaction, score, outcome value; of an intervention the human's microseconds."""
-    weight: Annotated[int, msgspec.Meta(ge=0, le=10**10)]
+    weight: Annotated[int, msgspec.Meta(ge=0, le=10**12)]
     """Millionths: how many tasks a verdict stands for (1 / inclusion probability)."""
     flag: Bit | None
     """1 complaint, 0 none."""
@@ -109,9 +109,30 @@ def decode_message(payload: bytes) -> list[tuple[Event, bytes]]:
     if len(lines) > EVENTS_PER_MESSAGE:
         raise msgspec.ValidationError(f"{len(lines)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
     events = [(decode_line(line), line) for line in lines]
-    if any(event.hash > UINT64_MAX for event, _ in events):
-        raise msgspec.ValidationError(f"a hash of more than 64 bits; at most {UINT64_MAX}")
+    for event, _ in events:
+        if event.hash > UINT64_MAX or event.start > event.at:
+            raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")
+        if event.root or event.kind in _WORDS:
+            _require_words(event)
     return events
+
+
+_OUTCOMES = frozenset[str](Outcome)
+_WORDS: dict[str, tuple[str, frozenset[str]]] = {
+    Kind.CLAIM: ("value", _OUTCOMES),
+    Kind.VERDICT: ("value", frozenset[str](Verdict)),
+    Kind.COST: ("name", frozenset[str](CostCategory)),
+    Kind.INTERVENTION: ("name", frozenset[str](Intervention)),
+}
+
+
+def _require_words(event: Event) -> None:
+    """Refuse what no normaliser makes: a single such event would stop every worker that reads it."""
+    field, words = _WORDS.get(event.kind, ("value", _OUTCOMES))
+    if getattr(event, field) not in words:
+        raise msgspec.ValidationError(f"the {field} of a {event.kind} is none of {', '.join(sorted(words))}")
+    if event.kind == Kind.INTERVENTION and (event.number or 0) < 0:
+        raise msgspec.ValidationError("an intervention that took less than no time")
 
 
 def encode_message(lines: Iterable[bytes]) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,8 +86,11 @@ def decode(payload: bytes, signal: str) -> list[Record]:
 
     JSON says so itself. Raises NotOtlp when nothing of the payload can be read.
     """
-    if payload[:64].lstrip().startswith(b"{"):
+    if payload.startswith(b"{"):
         return _from_json(payload)
+    if payload[:64].lstrip().startswith(b"{"):
+        with suppress(NotOtlp):  # protobuf begins with a line feed and "{" if its first group has 123 bytes
+            return _from_json(payload)
     request = ExportTraceServiceRequest() if signal == "traces" else ExportLogsServiceRequest()
     try:
         request.ParseFromString(payload)
@@ -230,7 +234,7 @@ def _json_id(value: Any) -> str:
 
 
 def _json_attributes(pairs: Any) -> Attributes:
-    return {_json_name(pair["key"]): _json_value(pair.get("value")) for pair in pairs or ()}
+    return {_json_name(pair.get("key", "")): _json_value(pair.get("value")) for pair in pairs or ()}
 
 
 def _json_name(key: Any) -> str:

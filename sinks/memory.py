@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -73,6 +73,12 @@ class MemoryStore:
             if p == partition and task_id in upto and seq <= upto[task_id]:
                 found[task_id].append((seq, event))
         return found
+
+    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
+        return {task_id for p, ids in task_ids.items() for task_id in ids if (p, task_id) in self.task_rows}
+
+    def newest_window(self, partition: int) -> int:
+        return max((key.minute for p, key in self.window_rows if p == partition), default=-1)
 
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         found = (self.window_rows.get((partition, key)) for key in keys)

@@ -9,7 +9,7 @@ Every method may block. Transient means: nothing is known about what was written
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,6 +61,12 @@ class Store(Protocol):
 
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         """Task id -> its raw events with their seq, up to the seq given for the task."""
+
+    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
+        """Those of the tasks, by partition, that exist. One cheap question for all partitions of a batch."""
+
+    def newest_window(self, partition: int) -> int:
+        """The greatest minute of any window of a partition; -1 when there is none."""
 
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         """Those of the windows that exist."""

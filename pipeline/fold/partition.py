@@ -15,7 +15,7 @@ Only finished and abandoned tasks are in a window, so the events of an open task
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -56,6 +56,12 @@ class Message(NamedTuple):
     dead: int = 0
 
 
+def _task_ids(messages: Sequence[Message]) -> dict[str, None]:
+    ids = dict.fromkeys([event.task_id for message in messages for event, _ in message.events])
+    ids.pop("", None)
+    return ids
+
+
 class _Ahead(Exception):
     """A stored row is further than we are: another owner has written it."""
 
@@ -88,10 +94,11 @@ class PartitionFold:
 
     # --- what its owner calls ---------------------------------------------------------------------
 
-    def fold(self, messages: Sequence[Message]) -> Snapshot:
+    def fold(self, messages: Sequence[Message], new: Collection[str] = ()) -> Snapshot:
         """Apply messages in the order of their offsets and return what must be written before they are acked.
 
-        What the store raises comes through; the same call may be made again.
+        `new`: tasks of `unheld` that the store does not have; it is not asked for them again. What the store
+        raises comes through; the same call may be made again.
         """
         self._evict()
         while True:
@@ -100,12 +107,16 @@ class PartitionFold:
                 if fresh:
                     self._settled()
                     self._start_afresh()
-                return self._apply(messages, fresh)
+                return self._apply(messages, fresh, () if fresh else new)
             except _Ahead:
                 self._forget()
             except BaseException:
                 self._forget()  # a part of the batch is in the rows
                 raise
+
+    def unheld(self, messages: Sequence[Message]) -> list[str]:
+        """The tasks of these messages that are not in memory; none before anything is loaded."""
+        return [task_id for task_id in _task_ids(messages) if task_id not in self._tasks] if self._loaded else []
 
     def written(self, position: int) -> None:
         """Every snapshot up to `position` is durable: rows up to there may leave memory."""
@@ -124,7 +135,7 @@ class PartitionFold:
         self._watched: dict[str, int] = {}
         self._policy: Clock | None = None
         self._loaded = False
-        self.frontier = -1
+        self.frontier = self._newest_window = -1
 
     def _start_afresh(self) -> None:
         self._forget()
@@ -132,13 +143,15 @@ class PartitionFold:
         rows = list(self._store.open_tasks(self.partition))
         self._check(rows, fresh=True)
         self._tasks = {row.task_id: Task(row, evidence=False) for row in rows}
+        self._newest_window = self._store.newest_window(self.partition)
         self._loaded = True
 
-    def _load_tasks(self, task_ids: Iterable[str], fresh: bool) -> None:
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
         """Bring in the tasks that a batch touches, each with its evidence."""
         tasks = self._tasks
         missing = [task_id for task_id in task_ids if task_id not in tasks]
-        rows = self._store.tasks(self.partition, missing) if missing else []
+        asked = [task_id for task_id in missing if task_id not in new] if new else missing
+        rows = self._store.tasks(self.partition, asked) if asked else []
         self._check(rows, fresh)
         rows += [tasks[i].row for i in task_ids if i in tasks and not tasks[i].evidence]
         if rows:
@@ -153,12 +166,13 @@ class PartitionFold:
                 tasks[task_id] = Task(TaskRow(self.partition, self.epoch, task_id))
 
     def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
+        """Bring in windows. One of a later minute than any that was stored or has left memory is new."""
         missing = [key for key in keys if key not in self._windows]
-        if not missing:
-            return
-        rows = self._store.windows(self.partition, missing)
-        self._check(rows, fresh)
-        self._windows.update((row.key, row) for row in rows)
+        asked = [key for key in missing if key.minute <= self._newest_window]
+        if asked:
+            rows = self._store.windows(self.partition, asked)
+            self._check(rows, fresh)
+            self._windows.update((row.key, row) for row in rows)
         for key in missing:
             if key not in self._windows:
                 self._windows[key] = empty_window(key)
@@ -184,17 +198,19 @@ class PartitionFold:
             ]
             for key in old[: excess + self._keep // 5]:
                 del held[key]
+                if isinstance(key, WindowKey):
+                    self._newest_window = max(self._newest_window, key.minute)
 
     # --- applying ---------------------------------------------------------------------------------
 
-    def _apply(self, messages: Sequence[Message], fresh: bool) -> Snapshot:
+    def _apply(self, messages: Sequence[Message], fresh: bool, new: Collection[str]) -> Snapshot:
         self._fresh = fresh
         self._new_lines: list[bytes] = []
         self._dirty_tasks: dict[str, Task] = {}
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
-        self._load_tasks(dict.fromkeys(e.task_id for m in messages for e, _ in m.events if e.task_id), fresh)
+        self._load_tasks(_task_ids(messages), fresh, new)
         for message in messages:
             seq = message.offset * EVENTS_PER_MESSAGE
             for event, line in message.events:

@@ -1,13 +1,14 @@
 """Error budgets, exactly: integers and fractions, signed, never clamped, None where there is nothing to divide by."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from pipeline.slo.counts import Counts, Series
+from pipeline.slo.counts import Series
 from pipeline.slo.periods import Period
+from pipeline.slo.slices import Slice, Slicing, slices_between
 
 
 class Method(StrEnum):
@@ -16,14 +17,6 @@ class Method(StrEnum):
     OCCURRENCES = "Occurrences"  # good events / events
     TIMESLICES = "Timeslices"  # good slices / slices that have events
     RATIO_TIMESLICES = "RatioTimeslices"  # mean of the slices' ratios
-
-
-@dataclass(frozen=True, slots=True)
-class Slicing:
-    """Slices of `minutes`. A slice is good if at least `good_at` of its events are; RatioTimeslices needs none."""
-
-    minutes: int
-    good_at: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +30,10 @@ class Terms:
     def __post_init__(self) -> None:
         if not 0 <= self.target < 1:
             raise ValueError(f"a target of {self.target} leaves no budget or none to keep: choose 0 <= target < 1")
-        if self.method is not Method.OCCURRENCES and self.slicing is None:
-            raise ValueError(f"{self.method} needs the length of a slice")
-        if self.method is Method.TIMESLICES and (self.slicing is None or self.slicing.good_at is None):
-            raise ValueError("Timeslices needs the ratio at which a slice is good")
+        if (self.method is Method.OCCURRENCES) is not (self.slicing is None):
+            raise ValueError(f"{self.method} with slicing {self.slicing}: only the time-slice methods have slices")
+        if self.slicing and (self.method is Method.TIMESLICES) is (self.slicing.good_at is None):
+            raise ValueError(f"{self.method} with {self.slicing}: only Timeslices says when a slice is good")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +112,12 @@ def budget(series: Series, terms: Terms, period: Period, now: int) -> Budget:
     """
     end = min(period.end, now + 1)
     slicing = terms.slicing
-    if terms.method is Method.OCCURRENCES or slicing is None:
+    if slicing is None:
         counts = series.between(period.start, end)
         return Budget(terms.target, Fraction(counts.good), counts.total)
-    slices = _slices(series, slicing.minutes, period, end)
-    if terms.method is Method.TIMESLICES and slicing.good_at is not None:
-        good_at = slicing.good_at
-        good = sum(each.good * good_at.denominator >= good_at.numerator * each.total for each in slices)
+    slices = list(slices_between(series, slicing, period, end))
+    if terms.method is Method.TIMESLICES:
+        good = sum(slicing.is_good(each.counts) for each in slices)
         return Budget(terms.target, Fraction(good), len(slices))
     return Budget(terms.target, _sum_of_ratios(slices), len(slices))
 
@@ -146,22 +138,9 @@ def account(
     return Account(raw, budget(kept, terms, period, now), applied)
 
 
-def _slices(series: Series, minutes: int, period: Period, end: int) -> Sequence[Counts]:
-    """The counts of the slices that have events and end in period.start < slice end <= end."""
-    offset = period.slices_from % minutes
-    first = (period.start - offset) // minutes * minutes + offset
-    last = (end - offset) // minutes * minutes + offset
-    slices: dict[int, Counts] = {}
-    for row in series.rows_between(first, last):
-        number = (row.minute - first) // minutes
-        bad, total, eligible = slices.get(number, (0, 0, 0))
-        slices[number] = Counts(bad + row.bad, total + row.total, eligible + row.eligible)
-    return [each for each in slices.values() if each.total]
-
-
-def _sum_of_ratios(slices: Iterable[Counts]) -> Fraction:
+def _sum_of_ratios(slices: Iterable[Slice]) -> Fraction:
     """Added per denominator first, because adding thousands of fractions one by one is slow."""
     good_by_total: dict[int, int] = defaultdict(int)
-    for each in slices:
-        good_by_total[each.total] += each.good
+    for _, counts in slices:
+        good_by_total[counts.total] += counts.good
     return sum((Fraction(good, total) for total, good in good_by_total.items()), Fraction(0))

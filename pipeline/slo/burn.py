@@ -24,7 +24,7 @@ class Rule:
 
     def only(self, severity: Severity) -> "Rule":
         """The same rule with the pairs of one severity."""
-        return Rule(self.target, self.period, tuple(p for p in self.pairs if p.severity is severity), self.guard)
+        return self._by_severity[severity]
 
     @cached_property
     def limits(self) -> tuple[Fraction, ...]:
@@ -37,6 +37,13 @@ class Rule:
         if known is None:
             known = self._required[traffic] = required_bad(self.pairs, self.target, traffic, self.guard)
         return known
+
+    @cached_property
+    def _by_severity(self) -> dict[Severity, "Rule"]:
+        return {
+            each: Rule(self.target, self.period, tuple(p for p in self.pairs if p.severity is each), self.guard)
+            for each in Severity
+        }
 
     @cached_property
     def _required(self) -> dict[int, tuple[int, ...]]:

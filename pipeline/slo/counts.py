@@ -50,15 +50,9 @@ class Series:
 
     def append(self, row: Row) -> None:
         """Add the counts of a later minute."""
-        minute, bad, total, eligible = row
+        minute, bad, total, eligible = _checked(row)
         if self._minutes and minute <= self._minutes[-1]:
-            raise ValueError(
-                f"minute {minute} does not come after {self._minutes[-1]}: give each minute once, in order"
-            )
-        if not 0 <= bad <= total <= eligible:
-            raise ValueError(
-                f"minute {minute}: 0 <= bad <= total <= eligible does not hold for {bad}, {total}, {eligible}"
-            )
+            raise ValueError(f"minute {minute} is not after {self._minutes[-1]}: give each minute once, in order")
         self._minutes.append(minute)
         self._bad.append(self._bad[-1] + bad)
         self._total.append(self._total[-1] + total)

@@ -1,7 +1,7 @@
 """YAML text to OpenSLO objects, and back."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -25,28 +25,37 @@ class Loaded:
         return self.object.kind, self.object.metadata.name
 
 
-def load(sources: Iterable[tuple[str, str]]) -> tuple[list[Loaded], list[Problem]]:
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What was read. `broken` names objects that are there, but with problems of their own."""
+
+    loaded: list[Loaded] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+
+
+def load(sources: Iterable[tuple[str, str]]) -> Loading:
     """The OpenSLO objects of (file name, text) pairs, several documents a text, and everything wrong with them."""
-    loaded: list[Loaded] = []
-    problems: list[Problem] = []
+    loading = Loading()
     first: dict[tuple[str, str], Document] = {}
     for file, text in sources:
         documents, unreadable = read_documents(text, file)
-        problems += unreadable
+        loading.problems.extend(unreadable)
         for document in documents:
             each, wrong = _object_of(document)
-            problems += wrong
+            loading.problems.extend(wrong)
             if each is None:
+                loading.broken.add(_name_of(document))
                 continue
             earlier = first.setdefault(each.identity, document)
             if earlier is not document:
                 kind, name = each.identity
                 where = f"{earlier.file}:{earlier.marks[()][0]}"
                 what = f"{kind} {name!r} is defined twice, first in {where}"
-                problems.append(document.problem(("metadata", "name"), what, "rename or remove one of them"))
+                loading.problems.append(document.problem(("metadata", "name"), what, "rename or remove one of them"))
                 continue
-            loaded.append(each)
-    return loaded, problems
+            loading.loaded.append(each)
+    return loading
 
 
 def dump(objects: Iterable[AnyObject]) -> str:
@@ -75,6 +84,12 @@ def _object_of(document: Document) -> tuple[Loaded | None, Sequence[Problem]]:
         return None, problems_of(error, document)
 
 
+def _name_of(document: Document) -> str:
+    value = document.value
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return str(metadata.get("name")) if isinstance(metadata, dict) else ""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes what `source` reads: exact decimals, and quotes where bare text would mean something else."""
 
@@ -88,7 +103,8 @@ def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 def _write_decimal(dumper: yaml.SafeDumper, number: Decimal) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", str(number))
+    digits = format(number, "f")
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in digits else 'int'}", digits)
 
 
 _Dumper.add_representer(str, _write_text)

@@ -1,20 +1,9 @@
-"""Verdicts come late. Wait for as long as they are measured to take, and never overlook a late burst.
-
-An objective on a late metric is observed three ways: `reported`, its stand-in that is known at once, pages;
-`verified`, by the minute of the task and only as far as it is mature, opens tickets; `arrivals`, by the minute
-in which the verdict arrived, opens tickets too, so that a burst of bad verdicts about last week still alerts.
-"""
+"""Verdicts come late: how long to wait until most of them are there, as measured."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
-
-from pipeline.slo.alert import Observation
-from pipeline.slo.burn import Rule
-from pipeline.slo.counts import Series
-from pipeline.slo.windows import Severity
 
 
 class Verdicts(NamedTuple):
@@ -50,24 +39,3 @@ class Maturity:
             if seen * 100 >= needed:
                 return lag
         return None
-
-
-def observe_late(
-    rule: Rule,
-    lag: int | None,
-    verified: Series,
-    arrivals: Series,
-    reported: Series | None = None,
-    *,
-    coverage_floor: Fraction = Fraction(0),
-    verified_pages: bool = False,
-) -> tuple[Observation, ...]:
-    """The observations of an objective on a late metric.
-
-    While `lag` is None nothing is mature yet, and only arrivals and the reported stand-in are observed.
-    `verified_pages` lets verdicts page, too, for an owner who chose page windows for such a metric.
-    """
-    quiet = rule if verified_pages else rule.only(Severity.TICKET)
-    late = [Observation("verified", verified, quiet, lag, coverage_floor)] if lag is not None else []
-    at_once = [Observation("reported", reported, rule)] if reported is not None else []
-    return (*at_once, *late, Observation("arrivals", arrivals, quiet))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from pipeline.slo.alert_state import alert_key
 from pipeline.slo.budget import Terms
@@ -11,7 +12,6 @@ from pipeline.slo.burn import Rule
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Metric
 from pipeline.slo.periods import Window
-from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +88,7 @@ class Objective:
     @property
     def target(self) -> Fraction:
         return self.terms.target
+
+    @property
+    def draft(self) -> bool:
+        return self.commitment is Commitment.DRAFT

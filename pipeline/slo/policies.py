@@ -25,9 +25,10 @@ class PolicyPair(NamedTuple):
 class Shared:
     """What alert policies may refer to, by name."""
 
-    policies: Mapping[str, AlertPolicySpec]
-    conditions: Mapping[str, AlertConditionSpec]
-    targets: Mapping[str, TargetSpec]
+    policies: dict[str, AlertPolicySpec]
+    conditions: dict[str, AlertConditionSpec]
+    targets: dict[str, TargetSpec]
+    broken: frozenset[str]  # defined, but with problems of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ class PolicyReader:
             return None
         if name in known:
             return known[name], path
-        self.findings.report(
-            (*path, field), f"{field} {name!r} is not defined", "define it in one of the files, or here inline"
-        )
+        if name not in self.shared.broken:
+            what = f"{field} {name!r} is not defined"
+            self.findings.report((*path, field), what, "define it in one of the files, or here inline")
         return None
 
     def _pair(self, spec: AlertConditionSpec, path: Path) -> Pair | None:

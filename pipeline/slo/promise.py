@@ -4,13 +4,14 @@ from datetime import datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pipeline.slo.budget import Method, Slicing, Terms
+from pipeline.slo.budget import Method, Terms
 from pipeline.slo.durations import parse_duration, spell_minutes
 from pipeline.slo.explain import nearest
 from pipeline.slo.metrics import Kind, Metric
 from pipeline.slo.objective import Cap
 from pipeline.slo.openslo import Calendar, ObjectiveSpec, TimeWindow
 from pipeline.slo.periods import CalendarWindow, RollingWindow, Window
+from pipeline.slo.slices import Slicing
 from pipeline.slo.source import Findings, Path
 from pipeline.slo.windows import default_pairs
 

@@ -1,6 +1,6 @@
 """OpenSLO objects to objectives that can be measured, or everything that stands in the way of that."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.slo.annotations import annotation_path, read_annotations
@@ -8,7 +8,7 @@ from pipeline.slo.compose import Draft
 from pipeline.slo.durations import MINUTES_PER_DAY
 from pipeline.slo.explain import nearest
 from pipeline.slo.indicator import Indicator, read_indicator
-from pipeline.slo.load import Loaded, load
+from pipeline.slo.load import Loaded, Loading, load
 from pipeline.slo.objective import Objective, Owner, Workflow
 from pipeline.slo.openslo import (
     SLI,
@@ -42,26 +42,28 @@ def check(sources: Iterable[tuple[str, str]], *, retention: int = DEFAULT_RETENT
 
     An SLO with a problem gives no objective. Without problems, every SLO has become objectives.
     """
-    loaded, problems = load(sources)
-    resolver = _Resolver(loaded, problems, retention)
-    objectives = [objective for each in loaded for objective in resolver.objectives_of(each)]
-    return Checked(tuple(objectives), tuple(each.object for each in loaded), tuple(sorted(set(problems))))
+    loading = load(sources)
+    resolver = _Resolver(loading, retention)
+    objectives = [objective for each in loading.loaded for objective in resolver.objectives_of(each)]
+    objects = tuple(each.object for each in loading.loaded)
+    return Checked(tuple(objectives), objects, tuple(sorted(set(loading.problems))))
 
 
 class _Resolver:
     """Knows what SLOs may refer to."""
 
-    def __init__(self, loaded: Sequence[Loaded], problems: list[Problem], retention: int) -> None:
-        self._problems = problems
+    def __init__(self, loading: Loading, retention: int) -> None:
+        self._problems = loading.problems
+        self._broken = frozenset(loading.broken)
         self._retention = retention
         self._data_sources: dict[str, DataSourceSpec] = {}
         self._workflows: dict[str, Workflow | None] = {}
         self._indicators: dict[str, Indicator | None] = {}
-        self._shared = Shared({}, {}, {})
-        for each in loaded:
+        self._shared = Shared({}, {}, {}, self._broken)
+        for each in loading.loaded:
             if isinstance(each.object, DataSource):
                 self._data_sources[each.object.metadata.name] = each.object.spec
-        for each in loaded:
+        for each in loading.loaded:
             self._remember(each)
 
     def _remember(self, each: Loaded) -> None:
@@ -95,7 +97,7 @@ class _Resolver:
 
     def _workflow_of(self, slo: SLO, findings: Findings) -> Workflow | None:
         name = slo.spec.service
-        if name not in self._workflows:
+        if name not in self._workflows and name not in self._broken:
             what = f"there is no Service {name!r}, so nobody owns this objective"
             close = nearest(name, self._workflows) if self._workflows else ""
             fix = close if close.startswith("did you") else "define the Service, with the annotation trueup.dev/owner"
@@ -117,7 +119,7 @@ class _Resolver:
         if spec.indicator is not None:
             return read_indicator(spec.indicator.spec, ("spec", "indicator", "spec"), self._data_sources, findings)
         name = spec.indicator_ref or ""
-        if name not in self._indicators:
+        if name not in self._indicators and name not in self._broken:
             fix = nearest(name, self._indicators) if self._indicators else "define it in one of the files"
             findings.report(("spec", "indicatorRef"), f"there is no SLI {name!r}", fix)
         return self._indicators.get(name)

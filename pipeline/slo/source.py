@@ -84,7 +84,7 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
         problems.append(_syntax_problem(error, file))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        what = f"the character {error.character!r} is not allowed in YAML"
+        what = f"the character {chr(error.character)!r} is not allowed in YAML"
         problems.append(Problem(file, line, 1, what, "remove it, or save the file as UTF-8 text"))
     except RecursionError:
         problems.append(Problem(file, 1, 1, "the text is nested too deeply", f"nest at most {_MAX_DEPTH} levels"))
@@ -135,8 +135,8 @@ class _Reader:
             return dict(self._entries(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, at)) for at, item in enumerate(node.value)]
-        text: str = node.value
-        return plain_scalar(text) if node.style is None else text
+        quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+        return node.value if quoted else plain_scalar(node.value)
 
     def _entries(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
         seen: dict[str, yaml.Node] = {}

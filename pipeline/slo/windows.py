@@ -83,7 +83,7 @@ class CitedRow:
     source: str
 
     def pair(self, period: int, target: Fraction | None) -> Pair | None:
-        """Fit the row to a period (minutes) and, if given, a target; None if the period is too short for it."""
+        """Fit the row to a period (minutes) and, if given, a target; None if they leave no room for it."""
         longest = int(self.budget * period)
         long = min(self.long, longest)
         if target is not None:
@@ -94,7 +94,8 @@ class CitedRow:
         long = long // SHORT_DIVISOR * SHORT_DIVISOR
         if not long:
             return None
-        return Pair(self.severity, long, long // SHORT_DIVISOR, self.budget * period / long)
+        pair = Pair(self.severity, long, long // SHORT_DIVISOR, self.budget * period / long)
+        return pair if target is None or pair.reachable(target) else None
 
 
 @lru_cache(maxsize=1)

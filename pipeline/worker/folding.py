@@ -100,6 +100,7 @@ class Folding:
         by_partition: dict[int, list[Arrival]] = {}
         for arrival in arrivals:
             by_partition.setdefault(arrival.partition, []).append(arrival)
+        work: list[tuple[PartitionFold, list[Message]]] = []
         for partition, came in by_partition.items():
             fold = self._fold_of(partition, came[0].offset)
             messages = []
@@ -108,10 +109,14 @@ class Folding:
                     message, dead = self._decode(arrival)
                     messages.append(message)
                     snapshot.dead_letters += dead
+            work.append((fold, messages))
+        unheld = {fold.partition: fold.unheld(messages) for fold, messages in work}
+        stored = self.patient.stored_tasks(unheld)
+        for fold, messages in work:
             if messages:
-                snapshot.extend(fold.fold(messages))
+                snapshot.extend(fold.fold(messages, set(unheld[fold.partition]) - stored))
                 self.events += sum(len(m.events) for m in messages)
-            positions[partition] = fold.position
+            positions[fold.partition] = fold.position
         return snapshot, positions
 
     def _fold_of(self, partition: int, offset: int) -> PartitionFold:

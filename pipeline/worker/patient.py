@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -42,6 +42,12 @@ class Patient:
 
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         return self._insist(lambda: self._store.events(partition, upto))
+
+    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
+        return self._insist(lambda: self._store.stored_tasks(task_ids))
+
+    def newest_window(self, partition: int) -> int:
+        return self._insist(lambda: self._store.newest_window(partition))
 
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         return self._insist(lambda: self._store.windows(partition, keys))

@@ -24,18 +24,16 @@ from sinks.clickhouse.client import select_lines
 
 DETAIL = 100
 """How many differing rows of a kind are told in full, in one query."""
-EVENTS_PER_QUERY = 2_000_000
+EVENTS_PER_QUERY = 1_000_000
 """Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
 
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
-TASK_FACTS = tuple(
-    name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", "seq", "last_seen")
-)
+TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", "seq", "last_seen"))
 _EMPTY_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
 _NOTHING = {str: "", int: "0", dict: "{}", list: "[]", type(None): "null"}
 _NO_TASK = TaskRow(0, 0, "", status="")
 _EMPTY_TASK = [_NOTHING[type(getattr(_NO_TASK, name))] for name in TASK_FACTS]
-_END_OF_TIME = 2**32
+_END_OF_TIME = 2**32  # what a minute is stored as ends there
 
 
 class Difference(NamedTuple):
@@ -109,13 +107,13 @@ def audit(
     end: int | None = None,
     partitions: Sequence[int] | None = None,
 ) -> Audit:
-    """Recompute what counts in the minutes from `start` to below `end` (seconds; None: no limit) and compare.
+    """Recompute what counts in the minutes that begin from `start` to below `end` (seconds; None: no limit).
 
-    Windows are those of these minutes; tasks those with an event in them; the log is asked for by the Kafka
-    timestamps of its messages. `partitions`: only these. Raises Transient or Refused.
+    Windows are those of these minutes; tasks those with an event in them; of the log the messages with a Kafka
+    timestamp in them. `partitions`: only these. Raises Transient or Refused.
     """
     whole = start is None and end is None
-    start, end = start or 0, _END_OF_TIME if end is None else end
+    start, end = _minute(start or 0), _END_OF_TIME if end is None else _minute(end)
     log = {"start": start * MICRO, "until": end * MICRO}
     bounds = [
         bound._replace(first_offset=0) if not start else bound
@@ -140,6 +138,11 @@ def audit(
     return found
 
 
+def _minute(second: int) -> int:
+    """The first minute that does not begin before a second."""
+    return -(-second // 60) * 60
+
+
 def _bounds(client: Client, parameters: Mapping[str, Any]) -> list[Bound]:
     return [Bound(*msgspec.json.decode(line)) for line in select_lines(client, _sql("bounds"), parameters)]
 
@@ -160,9 +163,7 @@ def _add_log(found: Audit, row: list[Any]) -> None:
     found.events += events
     found.duplicates += duplicates
     found.total += differences
-    found.differences += [
-        Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told
-    ]
+    found.differences += [Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told]
 
 
 def _add_rows(found: Audit, kind: str, columns: Sequence[str], row: list[Any]) -> None:
@@ -186,5 +187,3 @@ def _sql(name: str) -> str:
     folder = files("sinks.clickhouse") / "audit"
     head = (folder / "recomputed.sql").read_text() if name in ("tasks", "windows") else ""
     return head + (folder / f"{name}.sql").read_text()
-
-

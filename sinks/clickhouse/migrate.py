@@ -13,7 +13,7 @@ from importlib.resources import files
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import Address, connect, insert_lines, translated
+from sinks.clickhouse.client import Address, connect, insert_lines, insert_statement, translated
 from sinks.port import Refused
 
 RETAINED = {
@@ -93,7 +93,7 @@ def migrate(address: Address, *, retention_days: int) -> list[Migration]:
             for statement in migration.statements():
                 client.command(_again(statement))
             row = msgspec.json.encode((migration.number, migration.name, migration.checksum))
-            insert_lines(client, "migrations", ("number", "name", "checksum"), [row])
+            insert_lines(client, insert_statement(client, "migrations", ("number", "name", "checksum")), [row])
         _retain(client, retention_days)
     return todo
 

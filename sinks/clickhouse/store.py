@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.event import FIELDS, Event
 from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
-from sinks.clickhouse.client import insert_lines, select_lines
+from sinks.clickhouse.client import insert_lines, insert_statement, select_lines
 from sinks.memory import decode_raw
 
 RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
@@ -41,17 +41,24 @@ _FRONTIER = """SELECT greatest(
     (SELECT max(toInt64(seq)) FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})),
     (SELECT count() FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})"""
 
+_STORED = """SELECT DISTINCT task_id FROM task_rows
+WHERE epoch = {e:UInt16} AND (partition, task_id) IN {keys:Array(Tuple(UInt16, String))}"""
+_NEWEST = "SELECT max(minute), count() FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}"
+
 
 class ClickHouseStore:
     """Rows of one epoch. Every call is one query; safe in several threads."""
 
     def __init__(self, client: Client, epoch: int = 0) -> None:
         self._client, self._epoch = client, epoch
+        self._statements: dict[str, bytes] = {}
 
     def write(self, table: str, lines: Sequence[bytes]) -> None:
-        name, columns = TABLES[table]
-        if lines:
-            insert_lines(self._client, name, columns, lines)
+        if not lines:
+            return
+        if table not in self._statements:
+            self._statements[table] = insert_statement(self._client, *TABLES[table])
+        insert_lines(self._client, self._statements[table], lines)
 
     def frontier(self, partition: int) -> int:
         (line,) = select_lines(self._client, _FRONTIER, self._where(partition))
@@ -79,6 +86,18 @@ class ClickHouseStore:
             if seq <= upto[event.task_id]:
                 found[event.task_id].append((seq, event))
         return found
+
+    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
+        keys = [(partition, task_id) for partition, ids in task_ids.items() for task_id in ids]
+        if not keys:
+            return set()
+        lines = select_lines(self._client, _STORED, {"e": self._epoch, "keys": keys})
+        return {task_id for line in lines for (task_id,) in [msgspec.json.decode(line)]}
+
+    def newest_window(self, partition: int) -> int:
+        (line,) = select_lines(self._client, _NEWEST, self._where(partition))
+        newest, windows = msgspec.json.decode(line)
+        return int(newest) if windows else -1
 
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         wanted = set(keys)

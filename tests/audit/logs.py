@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.fold.partition import Clock, Message
@@ -41,26 +42,26 @@ class Log:
 
     def grow(self, messages: int, events: int = 6) -> list[Message]:
         """So many more messages, of at most so many events."""
-        new = [self._message(events) for _ in range(messages)]
-        return new
+        return [self._message(events) for _ in range(messages)]
 
     def end(self) -> list[Message]:
         """A clock that gives up whatever is open."""
-        return [self._add((), clock=Clock(BEGIN + 100 * LENGTH, 0))]
+        return [self.add((), clock=Clock(BEGIN + 100 * LENGTH, 0))]
+
+    def add(self, events: Iterable[Event], clock: Clock | None = None, dead: int = 0) -> Message:
+        """A message with these events."""
+        lines = [(one, encode_line(one)) for one in events]
+        self.messages.append(Message(len(self.messages), self._time(), lines, clock, dead))
+        return self.messages[-1]
 
     def _message(self, events: int) -> Message:
         chance = self._random.random()
         if chance < 0.1:
             policy = {"v": self._random.randrange(LENGTH)} if chance < 0.05 else {}
-            return self._add((), clock=Clock(self._time(), LENGTH // 3, policy))
+            return self.add((), clock=Clock(self._time(), LENGTH // 3, policy))
         if chance < 0.13:
-            return self._add((), dead=1)
-        return self._add([self._event() for _ in range(self._random.randint(1, events))])
-
-    def _add(self, events: Any, clock: Clock | None = None, dead: int = 0) -> Message:
-        lines = [(one, encode_line(one)) for one in events]
-        self.messages.append(Message(len(self.messages), self._time(), lines, clock, dead))
-        return self.messages[-1]
+            return self.add((), dead=1)
+        return self.add([self._event() for _ in range(self._random.randint(1, events))])
 
     def _event(self) -> Event:
         if self._events and self._random.random() < 0.15:
@@ -115,7 +116,7 @@ class Log:
             "workflow": pick(("w", "v")),
             "stage": pick(("production", "pilot")),
             "environment": pick(("", "live")),
-            "agent": pick(("", "bot", "bot \"2\"\\n")),
+            "agent": pick(("", "bot", 'bot "2"\\n')),
             "agent_version": pick(("", "1.0")),
             "case_type": pick(("", "", "refund")),
             "model": pick(("", "m", "n")),

@@ -46,10 +46,10 @@ told = st.builds(
 passed = st.builds(lambda at, policy: Passed(at, *policy), moments, st.sampled_from(POLICIES))
 messages = told | passed
 few = st.integers(1, 4)
-lines = st.integers(1, 12)
+lines = st.sampled_from((1, 2, 3, 5, 8, 100))
 back = st.integers(0, 6)
 meanwhile = st.lists(
-    st.builds(Meanwhile, fold=st.integers(0, 3), write=st.integers(0, 12), which=st.integers(0, 1)),
+    st.just(Meanwhile()) | st.builds(Meanwhile, fold=st.integers(0, 3), write=st.just(0) | lines, which=st.integers(0, 1)),
     max_size=5,
 )
 
@@ -89,9 +89,10 @@ class Schedules(RuleBasedStateMachine):
     def crash(self, back):
         self.world.crash(back)
 
-    @rule(back=back)
-    def rebalance(self, back):
+    @rule(back=back, messages=few, meanwhile=meanwhile)
+    def rebalance(self, back, messages, meanwhile):
         self.world.rebalance(back)
+        self.world.fold(messages, meanwhile)
 
     @rule(messages=few, which=st.integers(0, 1), meanwhile=meanwhile)
     def zombie_fold(self, messages, which, meanwhile):

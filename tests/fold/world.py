@@ -17,9 +17,10 @@ from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
 from tests.fold import reference
 from tests.fold.reference import Entry, Tick
-from tests.fold.samples import BASE, Again, Spec, event
+from tests.fold.samples import BASE, MINUTE, Again, Spec, event
 
 PARTITION = 0
+ALL = 1_000_000
 ENDLESS = 100
 """Loads in one call of `fold` after which it is taken to never end."""
 
@@ -71,7 +72,7 @@ class World:
         """The owner folds its next messages in one batch."""
         self._fold(self.owner, messages, meanwhile)
 
-    def write(self, lines: int = 1_000_000) -> None:
+    def write(self, lines: int = ALL) -> None:
         """The owner writes its next row lines and commits what is thereby written whole."""
         self.owner.write(lines)
         self.committed = max(self.committed, self.owner.durable_offset)
@@ -90,7 +91,7 @@ class World:
         if self.zombies:
             self._fold(self.zombies[which % len(self.zombies)], messages, meanwhile)
 
-    def zombie_write(self, lines: int = 1_000_000, which: int = 0) -> None:
+    def zombie_write(self, lines: int = ALL, which: int = 0) -> None:
         """A former owner writes row lines."""
         if self.zombies:
             self.zombies[which % len(self.zombies)].write(lines)
@@ -118,22 +119,34 @@ class World:
     # --- what must hold --------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Rows are right as they are; then the owner, and after it every former one, comes to the end."""
+        """Rows are right as they are; then the owner, and after it every former one, comes to the end.
+
+        The last messages touch every task, so that whatever an owner holds in memory is written once more.
+        """
         self.check_rows()
-        for one in (self.owner, *self.zombies):
-            while one.next_offset < len(self.log):
-                one.fold(len(self.log))
-            one.write(1_000_000)
-            self.check_end()
+        self._to_the_end(self.owner)
+        self.tick(BASE + 1_000 * MINUTE)
+        tasks = {e.task_id for entry in self.log for e in entry.events if e.task_id}
+        self.append(*(Spec("complains", task) for task in sorted(tasks)))
+        for owner in (self.owner, *self.zombies):
+            self._to_the_end(owner)
+
+    def _to_the_end(self, owner: Owner) -> None:
+        while owner.next_offset < len(self.log):
+            owner.fold(len(self.log))
+        owner.write(ALL)
+        self.check_end()
 
     def check_rows(self) -> None:
         """Every stored row is what the log up to the row's seq adds up to."""
-        for row in self.store.task_rows.values():
-            check_task(row, reference.task_rows(self.log, row.seq)[row.task_id])
-            check_rebuilt(row, self.store)
-        for window in self.store.window_rows.values():
-            rows = reference.task_rows(self.log, window.seq)
-            check_windows([window], reference.windows(rows.values()), only=window.key)
+        stored = [*self.store.task_rows.values(), *self.store.window_rows.values()]
+        history = {seq: reference.task_rows(self.log, seq) for seq in {row.seq for row in stored}}
+        for row in stored:
+            if isinstance(row, TaskRow):
+                check_task(row, history[row.seq][row.task_id])
+                check_rebuilt(row, self.store)
+            else:
+                check_windows([row], reference.windows(history[row.seq].values()), only=row.key)
 
     def check_end(self) -> None:
         """The stored rows are those of the whole log, neither more nor fewer."""
@@ -163,7 +176,7 @@ class Owner:
         self._loads = 0
         self.next_offset = self.durable_offset = next_offset
         self._fold = world.fold_class(
-            PARTITION, self, next_offset=next_offset, keep=world.keep, settled=lambda: self.write(1_000_000)
+            PARTITION, self, next_offset=next_offset, keep=world.keep, settled=lambda: self.write(ALL)
         )
 
     def fold(self, messages: int) -> None:
@@ -203,6 +216,9 @@ class Owner:
 
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         return self._store().events(partition, upto)
+
+    def newest_window(self, partition: int) -> int:
+        return self._store().newest_window(partition)
 
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         return self._store().windows(partition, keys)

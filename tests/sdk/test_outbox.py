@@ -252,6 +252,21 @@ def test_close_tries_to_connect_once_more_instead_of_sleeping_through_the_pause(
     assert drops.counts.total() == 0
 
 
+def test_an_interpreter_that_starts_no_more_threads_is_no_error(
+    make: Make, drops: Drops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.12 starts none once it is ending."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    outbox = make()
+    assert outbox.offer(b"x", 2)
+    outbox.close(0.01)
+    assert drops.counts == {DropReason.BROKER_UNREACHABLE: 2}
+
+
 def test_flush_of_nothing_is_done(make: Make) -> None:
     assert make().flush(0)
 

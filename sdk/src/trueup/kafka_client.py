@@ -14,6 +14,8 @@ from trueup.drops import RareWarning
 from trueup.producer import Done, Failure, TopicUnavailableError, Trouble
 from trueup.settings import KafkaSettings
 
+logger = logging.getLogger(__name__)
+
 PROBE_TIMEOUT = 2.0
 CLIENT_NAME = "trueup"
 """Start of the client id, and with it of the names of the client's threads."""
@@ -53,7 +55,10 @@ class KafkaPython:
 
     def close(self) -> None:
         """See Producer.close."""
-        self._client.close(timeout=0)
+        try:
+            self._client.close(timeout=0)
+        except Exception:
+            logger.exception("the Kafka client did not close")
 
 
 def _acknowledged(done: Done, _metadata: object) -> None:

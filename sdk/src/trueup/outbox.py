@@ -141,18 +141,25 @@ class Outbox:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=f"trueup-outbox-{self._topic}", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=f"trueup-outbox-{self._topic}", daemon=True)
+            with suppress(RuntimeError):  # the interpreter is ending: what is held is counted by close()
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         _stay_out_of_traces()
         with suppress(UnreachableError):
             self._shared.get()  # early: trouble shows at the start, and a short program has no time to connect
         while not self._stopped:
-            message = self._next()
-            if message is not None:
-                self._transmit(message)
-            self._give_up_on_silence()
+            try:
+                message = self._next()
+                if message is not None:
+                    self._transmit(message)
+                self._give_up_on_silence()
+            except Exception:
+                logger.exception("unexpected; sending to Kafka goes on")
+                with self._changed:
+                    self._changed.wait(self._watch_interval)
 
     def _next(self) -> Message | None:
         """The next message to send; None now and then while others are on their way, to watch those."""

@@ -3,7 +3,7 @@
 --
 -- partitions, ends: equally long. Of a partition only positions below its end are looked at: up to
 --                   there the rows of the fold are complete (see bounds.sql).
--- whole, start, end: 1 for everything; 0 for the tasks with an event in these minutes (seconds).
+-- whole, start, end: 1 for everything; 0 for the tasks with an event in these whole minutes (seconds).
 WITH
 -- The log-linear histogram bucket of a duration in microseconds (`units.bucket`): below 128 a bucket
 -- each, above 64 buckets for every power of two. `bin` writes whole bytes, so its leading zeros go.
@@ -18,12 +18,12 @@ WITH
 asked AS (
     SELECT task_id FROM raw_events
     WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
-        AND at >= {start:Int64} * 1000000 AND at < ({end:Int64} + 60) * 1000000
+        AND at >= {start:Int64} * 1000000 AND at < {end:Int64} * 1000000
     UNION DISTINCT
     SELECT task_id FROM task_rows
     WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
         AND (if(claim != '', claim_at, last_at) AS counts_at) >= {start:Int64} * 1000000
-        AND counts_at < ({end:Int64} + 60) * 1000000
+        AND counts_at < {end:Int64} * 1000000
 ),
 
 -- Each event of a task once: its first occurrence in the log, whatever parts are merged by now.

@@ -1,0 +1,1 @@
+"""The demo: simulated agents that use the real SDK, a live board that reads only what has landed, an incident."""

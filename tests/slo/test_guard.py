@@ -1,0 +1,72 @@
+"""The low-traffic guard: its numbers, its promise, and that it vanishes where there is traffic."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats  # type: ignore[import-untyped]
+
+from pipeline.slo.durations import MINUTES_PER_MONTH
+from pipeline.slo.guard import expected_alerts, required_bad, traffic_per_month
+from pipeline.slo.windows import Guard, Pair, Severity, default_guard, default_pairs
+
+GUARD = default_guard()
+FIFTY_A_DAY = 1500
+
+
+@pytest.mark.parametrize(
+    ("target", "required"), [("0.99", (3, 3, 3, 4)), ("0.95", (3, 3, 4, 3, 10)), ("0.9", (3, 5, 3, 3, 16))]
+)
+def test_bad_events_needed_at_fifty_tasks_a_day(target: str, required: tuple[int, ...]) -> None:
+    pairs = default_pairs(MINUTES_PER_MONTH, Fraction(target))
+    assert required_bad(pairs, Fraction(target), FIFTY_A_DAY, GUARD) == required
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from([7, 28, 30, 90]), st.integers(500, 999), st.integers(0, 10**7))
+def test_no_severity_expects_more_false_alerts_than_allowed(days: int, target: int, traffic: int) -> None:
+    share = Fraction(target, 1000)
+    pairs = default_pairs(days * 1440, share)
+    required = required_bad(pairs, share, traffic, GUARD)
+    assert min(required) >= GUARD.min_bad
+    for severity, allowed in GUARD.false_alerts:
+        expected = sum(
+            expected_alerts(pair, share, traffic, GUARD, needed)
+            for pair, needed in zip(pairs, required, strict=True)
+            if pair.severity is severity
+        )
+        assert expected <= allowed
+
+
+@pytest.mark.parametrize("target", ["0.9", "0.95", "0.99"])
+def test_with_traffic_nothing_but_the_plain_minimum_is_needed(target: str) -> None:
+    pairs = default_pairs(MINUTES_PER_MONTH, Fraction(target))
+    assert set(required_bad(pairs, Fraction(target), 10**7, GUARD)) == {GUARD.min_bad}
+
+
+def test_more_bad_events_are_ever_less_expected() -> None:
+    pair, target = default_pairs(MINUTES_PER_MONTH, Fraction(9, 10))[1], Fraction(9, 10)
+    expected = [expected_alerts(pair, target, FIFTY_A_DAY, GUARD, needed) for needed in range(1, 12)]
+    assert expected == sorted(expected, reverse=True)
+    assert expected[-1] < 1e-4
+
+
+def test_without_stretching_the_bound_is_a_product_of_poisson_tails() -> None:
+    """Against scipy: bad arrivals, times enough others in the window, times few enough good ones."""
+    pair = Pair(Severity.PAGE, 360, 30, Fraction(6))
+    guard = Guard(3, 0, Fraction(1, 2), ())
+    bad_rate, in_window = 0.025, FIFTY_A_DAY * 360 / MINUTES_PER_MONTH
+    good = stats.poisson(in_window * (1 - bad_rate) * 11 / 12)
+    bad = stats.poisson(in_window * bad_rate)
+    by_hand = sum(bad.pmf(others) * good.cdf(most) for others, most in [(3, 9), (4, 11), (5, 13), (6, 16), (7, 18)])
+    found = expected_alerts(pair, Fraction(95, 100), FIFTY_A_DAY, guard, 4)
+    assert found == pytest.approx(FIFTY_A_DAY * bad_rate * by_hand, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("events", "minutes", "traffic"),
+    [(0, 100, 0), (1, 43_200, 1), (1500, 43_200, 1500), (1501, 43_200, 1600), (1, 60, 720), (10**6, 43_200, 10**6)],
+)
+def test_traffic_is_rounded_up_to_two_digits(events: int, minutes: int, traffic: int) -> None:
+    assert traffic_per_month(events, minutes) == traffic
