@@ -60,7 +60,6 @@ class Reader:
         fields = {field: value for field, (_, value) in best.items()}
         return fields, {field: self._names[field, rank] for field, (rank, _) in best.items()}
 
-
     def renamed(self, fields: Fields) -> Fields:
         """What was found of the attributes that have aliases, under their names of the contract."""
         return {name: fields[field] for field, name in self._aliased.items() if field in fields}

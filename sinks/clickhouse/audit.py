@@ -28,9 +28,7 @@ EVENTS_PER_QUERY = 2_000_000
 """Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
 
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
-TASK_FACTS = tuple(
-    name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", "seq", "last_seen")
-)
+TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", "seq", "last_seen"))
 _EMPTY_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
 _NOTHING = {str: "", int: "0", dict: "{}", list: "[]", type(None): "null"}
 _NO_TASK = TaskRow(0, 0, "", status="")
@@ -160,9 +158,7 @@ def _add_log(found: Audit, row: list[Any]) -> None:
     found.events += events
     found.duplicates += duplicates
     found.total += differences
-    found.differences += [
-        Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told
-    ]
+    found.differences += [Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told]
 
 
 def _add_rows(found: Audit, kind: str, columns: Sequence[str], row: list[Any]) -> None:
@@ -186,5 +182,3 @@ def _sql(name: str) -> str:
     folder = files("sinks.clickhouse") / "audit"
     head = (folder / "recomputed.sql").read_text() if name in ("tasks", "windows") else ""
     return head + (folder / f"{name}.sql").read_text()
-
-

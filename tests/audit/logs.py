@@ -115,7 +115,7 @@ class Log:
             "workflow": pick(("w", "v")),
             "stage": pick(("production", "pilot")),
             "environment": pick(("", "live")),
-            "agent": pick(("", "bot", "bot \"2\"\\n")),
+            "agent": pick(("", "bot", 'bot "2"\\n')),
             "agent_version": pick(("", "1.0")),
             "case_type": pick(("", "", "refund")),
             "model": pick(("", "m", "n")),
