@@ -57,7 +57,9 @@ def run(events: int, open_tasks: int, seed: int) -> dict[str, object]:
         work = Work(seed, time.time_ns() // 1_000 - 3_600 * MICRO, open_tasks)
 
         def sent():  # type: ignore[no-untyped-def]
-            for partition, n, payload in messages(work.events(), events, lab.settings.kafka.partitions, EVENTS_PER_MESSAGE):
+            for partition, n, payload in messages(
+                work.events(), events, lab.settings.kafka.partitions, EVENTS_PER_MESSAGE
+            ):
                 backlog.add(partition, n)
                 yield partition, payload
 

@@ -78,7 +78,9 @@ class Lab:
         self.processes.add("worker", worker.pid)
         return worker
 
-    def start_process(self, name: str, arguments: list[str], environment: Mapping[str, str] | None = None) -> ChildProcess:
+    def start_process(
+        self, name: str, arguments: list[str], environment: Mapping[str, str] | None = None
+    ) -> ChildProcess:
         """A Python program of this environment, stopped with the lab."""
         process = ChildProcess(name, [sys.executable, *arguments], environment)
         self._exit.callback(process.stop)

@@ -154,7 +154,9 @@ def _copy(head: Event, kind: Kind, at: int) -> Event:
     return event
 
 
-def messages(events: Iterator[Event], number: int, partitions: int, per_message: int) -> Iterator[tuple[int, int, bytes]]:
+def messages(
+    events: Iterator[Event], number: int, partitions: int, per_message: int
+) -> Iterator[tuple[int, int, bytes]]:
     """(partition, events, payload) of the first `number` events, packed as the normaliser packs them at load."""
     per_message = min(per_message, EVENTS_PER_MESSAGE)
     filling: dict[int, list[bytes]] = {p: [] for p in range(partitions)}

@@ -14,12 +14,15 @@ import msgspec
 import xxhash
 
 from schemas.units import UINT64_MAX
-from schemas.words import CostCategory, Intervention, Kind, Outcome, Verdict
+from schemas.words import ACTIONS, CostCategory, Intervention, Kind, Outcome, Verdict
 
 EVENTS_PER_MESSAGE = 4096
 """`seq` = offset * 4096 + index: the position of an event in its partition's log."""
 
 SCHEMA_VERSION = 1
+
+BY_TRACE = "trace"
+"""The `task_source` of an event that names no task: its trace stands for one until the task is known."""
 
 # Ranges that the columns of ClickHouse hold; anybody may write to a topic.
 Micros = Annotated[int, msgspec.Meta(ge=0, lt=2**32 * 1_000_000)]
@@ -83,6 +86,10 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     """1 complaint, 0 none."""
     attributes: dict[str, str]
     """What else was allowed through by configuration."""
+    scope: str = ""
+    """Instrumentation scope of a span: two of them may describe the same call."""
+    response_id: str = ""
+    """Of a model call, the provider's id of the answer; of a tool call the id of the call."""
 
 
 FIELDS: tuple[str, ...] = Event.__struct_fields__
@@ -143,3 +150,21 @@ def encode_message(lines: Iterable[bytes]) -> bytes:
 def partition_of(task_key: str, partitions: int) -> int:
     """The partition of `agent.actions` that a task (or a workflow, for what has no task) belongs to."""
     return xxhash.xxh3_64_intdigest(task_key.encode("utf-8", "surrogatepass")) % partitions
+
+
+def link(trace_id: str, task_id: str, at: int) -> Event:
+    """The event that tells a trace's partition which task the trace belongs to."""
+    event_id = f"link:{trace_id}:{task_id}"
+    return Event(
+        hash=event_hash(event_id), kind=Kind.LINK, task_id=trace_id, task_source=BY_TRACE, event_id=event_id, at=at,
+        start=at, tenant="", workflow="", stage="", environment="", agent="", agent_version="", case_type="", model="",
+        trace_id=trace_id, span_id="", parent_id="", root=0, name="", error_type="", input_tokens=None,
+        output_tokens=None, cache_read_tokens=None, cache_write_tokens=None, reasoning_tokens=None, cost=None,
+        cost_source="", value=task_id, explicit=0, number=None, weight=0, flag=None, attributes={},
+    )  # fmt: skip
+
+
+def forwarded(event: Event, task_id: str) -> Event:
+    """An event of a trace, for the task that the trace belongs to. A call alone does not speak for that task."""
+    root = 0 if event.kind in ACTIONS and not event.explicit else event.root
+    return msgspec.structs.replace(event, task_id=task_id, root=root)

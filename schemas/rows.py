@@ -169,7 +169,7 @@ class TaskRow(msgspec.Struct, array_like=True):
     tool_calls: int = 0
     tool_errors: int = 0
     usage_known: int = 0
-    """Model calls that told their tokens."""
+    """Model calls that told their tokens, or failed and so used none."""
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
@@ -186,6 +186,15 @@ class TaskRow(msgspec.Struct, array_like=True):
     scores: dict[str, int] = {}
     """Evaluator -> latest score in millionths."""
     trace_ids: list[str] = []
+    run_failed: int = 0
+    """1: by its spans the run failed, whatever it claimed or did not come to claim."""
+    untold_runs: int = 0
+    """Runs of instrumentations that tell no model calls, and how many of them succeeded."""
+    untold_successes: int = 0
+    linked_to: str = ""
+    """The task that this trace turned out to belong to."""
+    passed_on: int = 0
+    """Events that came after the link, and went straight on to that task."""
 
     def line(self) -> bytes:
         """The row as ClickHouse reads it (JSONCompactEachRow)."""

@@ -67,6 +67,8 @@ class Kind(StrEnum):
     AGENT_RUN = "agent_run"
     WORKFLOW_RUN = "workflow_run"
     STEP = "step"
+    SETUP = "setup"
+    """Preparation, such as making an agent: neither work of a task nor a part of a run."""
     OTHER = "other"
 
     CLAIM = "claim"
@@ -77,11 +79,14 @@ class Kind(StrEnum):
     OUTCOME = "outcome"
     SCORE = "score"
 
+    LINK = "link"
+    """Says which task a trace belongs to. It travels to the trace's own partition."""
+
 
 ACTIONS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL, Kind.RETRIEVAL, Kind.EMBEDDING, Kind.GUARDRAIL})
 """The spans that count as actions of a task; the others group them."""
 
-SPANS = ACTIONS | {Kind.AGENT_RUN, Kind.WORKFLOW_RUN, Kind.STEP, Kind.OTHER}
+SPANS = ACTIONS | {Kind.AGENT_RUN, Kind.WORKFLOW_RUN, Kind.STEP, Kind.SETUP, Kind.OTHER}
 
 
 class TaskStatus(StrEnum):
@@ -91,6 +96,8 @@ class TaskStatus(StrEnum):
     OPEN = "open"
     FINISHED = "finished"
     ABANDONED = "abandoned"
+    LINKED = "linked"
+    """It was only a trace: its task is known now, and has its events."""
 
 
 class Reason(StrEnum):

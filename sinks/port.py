@@ -34,11 +34,14 @@ class Snapshot:
     tasks: list[bytes] = field(default_factory=list)
     dead_letters: list[bytes] = field(default_factory=list)
     envelopes: list[bytes] = field(default_factory=list)
+    forwards: list[tuple[str, bytes]] = field(default_factory=list)
+    """(task id, encoded event) of what goes to another task. Kafka must have it before anything is written."""
 
     def extend(self, other: Snapshot) -> None:
         """Join the snapshot of another partition to this one."""
         for table in WRITE_ORDER:
             getattr(self, table).extend(getattr(other, table))
+        self.forwards.extend(other.forwards)
 
 
 WRITE_ORDER = ("events", "windows", "tasks", "dead_letters", "envelopes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ def any_value(value: Any) -> dict[str, Any]:
         case int():
             return {"intValue": str(value)}
         case float():
-            return {"doubleValue": str(value) if value != value or abs(value) == float("inf") else value}
+            return {"doubleValue": value if math.isfinite(value) else str(value)}
         case str():
             return {"stringValue": value}
         case list():

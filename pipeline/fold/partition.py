@@ -22,9 +22,9 @@ import msgspec
 
 from pipeline.fold.facts import Change, empty_window, facts, window_of
 from pipeline.fold.task import Task, rebuild
-from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
-from schemas.words import TaskStatus
+from schemas.words import Kind, TaskStatus
 from sinks.memory import raw_line
 from sinks.port import Snapshot, Store
 
@@ -206,6 +206,7 @@ class PartitionFold:
     def _apply(self, messages: Sequence[Message], fresh: bool, new: Collection[str]) -> Snapshot:
         self._fresh = fresh
         self._new_lines: list[bytes] = []
+        self._forwards: list[tuple[str, bytes]] = []
         self._dirty_tasks: dict[str, Task] = {}
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
@@ -232,12 +233,28 @@ class PartitionFold:
             self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
             return
         task = self._tasks[event.task_id]
-        if seq <= task.row.seq or not task.apply(event, seq, received):
+        row = task.row
+        if seq <= row.seq:
             return
+        if row.linked_to and event.kind != Kind.LINK:
+            row.seq = seq
+            row.passed_on += 1
+            self._dirty_tasks[row.task_id] = task
+            self._forward(event, row.linked_to)
+            return
+        if not task.apply(event, seq, received):
+            return
+        if row.linked_to and event.kind == Kind.LINK:
+            for kept in task.kept:
+                self._forward(kept, row.linked_to)
+            task.kept = []
         self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
         self._touched(task, seq)
         if self._policy is not None and task.row.status == TaskStatus.OPEN:
             self._watch(self._policy, task.row)
+
+    def _forward(self, event: Event, task_id: str) -> None:
+        self._forwards.append((task_id, encode_line(forwarded(event, task_id))))
 
     def _touched(self, task: Task, seq: int) -> None:
         """Note a changed task; if it has left a window, take its contribution out of there at once."""
@@ -266,6 +283,7 @@ class PartitionFold:
         """Bring the windows up to the tasks. A window's changes are gathered, then applied once."""
         for task_id, key in self._unsettled.items():
             task = self._tasks[task_id]
+            task.conclude()
             now = facts(task.row)
             if key is not None and now is not None:
                 change = self._change(key, task.row.seq)
@@ -325,6 +343,8 @@ class PartitionFold:
 
     def _snapshot(self, messages: Sequence[Message]) -> Snapshot:
         partition, epoch = self.partition, self.epoch
+        for task in self._dirty_tasks.values():
+            task.conclude()
         return Snapshot(
             events=self._new_lines,
             windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],
@@ -333,4 +353,5 @@ class PartitionFold:
                 Envelope(partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead).line()
                 for m in messages
             ],
+            forwards=self._forwards,
         )

@@ -9,32 +9,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pipeline.fold.facts import Facts
-from schemas.event import Event
+from pipeline.fold.tree import UNTOLD_SCOPES, ending, parent_of, repetitions, run_failed
+from schemas.event import BY_TRACE, Event
 from schemas.rows import TaskRow
 from schemas.units import bucket
-from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, TaskStatus
+from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
 
 Rank = tuple[int, ...]
 LOWEST: Rank = ()
 
-_WORK = SPANS | {Kind.CLAIM, Kind.INTERVENTION}
+_WORK = SPANS - {Kind.SETUP} | {Kind.CLAIM, Kind.INTERVENTION}
 _ROLLUPS = frozenset({Kind.AGENT_RUN, Kind.WORKFLOW_RUN})
 _MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
-_IN_COSTS = frozenset({Kind.TOOL_CALL, Kind.STEP, Kind.OTHER})
+_FRAME_COSTS = frozenset({Kind.STEP, Kind.OTHER})
+"""Frames whose cost is their own; that of a run below the root repeats its steps."""
+_CALLS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL})
 
 
 class Task:
     """A task's row, and the evidence that the row alone does not hold."""
 
     __slots__ = (
+        "_above",
+        "_agentic",
         "_claim",
         "_cost",
+        "_frames",
+        "_last_call",
+        "_repeated",
         "_satisfaction",
+        "_scopes",
         "_scores",
         "_sources",
+        "_spans",
+        "_tangled",
         "_verdict",
         "evidence",
         "ids",
+        "kept",
         "placed",
         "row",
     )
@@ -45,11 +57,21 @@ class Task:
         """False: only the row is here; before an event is applied, `rebuild` must bring the rest."""
         self.ids: set[int] = set()
         """Hashes of the events that are in the row."""
+        self.kept: list[Event] = []
+        """Events that name only their trace: when its task becomes known, they are sent on to it."""
         self.placed: Facts | None = None
         """What its window counts of it now."""
         self._claim = self._verdict = self._cost = self._satisfaction = LOWEST
         self._scores: dict[str, Rank] = {}
         self._sources: dict[tuple[str, ...], Rank] = {}
+        self._spans: dict[str, Event] = {}
+        self._above: set[str] = set()
+        self._frames: list[Event] = []
+        self._scopes: set[str] = set()
+        self._last_call: Event | None = None
+        self._tangled = False
+        self._agentic = False
+        self._repeated: set[int] = set()
 
     def apply(self, event: Event, seq: int, seen: int) -> bool:
         """Take in an event that came at `seq` in a message of Kafka timestamp `seen` (µs). False: it is known."""
@@ -63,6 +85,8 @@ class Task:
         if event.task_source != row.task_source:
             row.task_source = _surer(event.task_source, row.task_source)
         kind = event.kind
+        if event.task_source == BY_TRACE and kind != Kind.LINK:
+            self.kept.append(event)
         if kind in SPANS:
             self._span(event)
         else:
@@ -71,6 +95,24 @@ class Task:
             self._work(event, seen)
         return True
 
+    def conclude(self) -> None:
+        """Bring up to date what only the spans together tell. Call it before the row is read."""
+        if not self.evidence:
+            return
+        if self._tangled:
+            repeated = repetitions(self._spans.values())
+            for event in self._spans.values():
+                if (event.hash in repeated) != (event.hash in self._repeated):
+                    self._count(event, -1 if event.hash in repeated else 1)
+            self._repeated = repeated
+        row = self.row
+        if row.claim_explicit:
+            row.run_failed = 0
+            return
+        row.run_failed = int(run_failed(self._frames, self._spans, self._last_call))
+        if self._claim:
+            row.claim = (Outcome.FAILURE if row.run_failed else Outcome.SUCCESS).value
+
     def _work(self, event: Event, seen: int) -> None:
         row = self.row
         row.last_at = max(row.last_at, event.at)
@@ -78,7 +120,12 @@ class Task:
         if event.trace_id and event.trace_id not in row.trace_ids:
             row.trace_ids = sorted([*row.trace_ids, event.trace_id])
         self._dimensions(event)
-        row.status = TaskStatus.FINISHED.value if self._claim else TaskStatus.OPEN.value
+        if not self._agentic and not (
+            event.kind == Kind.OTHER and event.task_source == BY_TRACE and not event.explicit
+        ):
+            self._agentic = True
+        if self._agentic and row.status != TaskStatus.LINKED:
+            row.status = TaskStatus.FINISHED.value if self._claim else TaskStatus.OPEN.value
 
     # --- spans -----------------------------------------------------------------------------------
 
@@ -86,45 +133,79 @@ class Task:
         row, kind = self.row, event.kind
         if not row.start_at or event.start < row.start_at:
             row.start_at = event.start
+        self._spans[event.event_id] = event
+        parent = parent_of(event)
+        above = self._spans.get(parent)
+        if above is not None and above.kind in _CALLS:
+            self._tangled = True
+        self._above.add(parent)
         if kind in ACTIONS:
             self._action(event)
+        elif kind != Kind.SETUP:
+            self._frames.append(event)
+            if kind == Kind.AGENT_RUN and event.scope in UNTOLD_SCOPES:
+                row.untold_runs += 1
+                row.untold_successes += not event.error_type
         if event.root:
             self._claimed(event)
-        if event.cost is not None:
-            self._spent(event)
-        elif kind == Kind.MODEL_CALL:
-            row.unpriced += 1
+            if event.cost is not None:
+                self._accounted(event)
+        elif event.cost is not None and kind in _FRAME_COSTS:
+            row.costs["tool"] = row.costs.get("tool", 0) + event.cost
 
     def _action(self, event: Event) -> None:
+        self._count(event, 1)
+        if event.kind in _CALLS and event.event_id in self._above:
+            self._tangled = True
+        if event.kind == Kind.MODEL_CALL:
+            self._scopes.add(event.scope)
+            if len(self._scopes) > 1:
+                self._tangled = True
+            if self._last_call is None or ending(event) > ending(self._last_call):
+                self._last_call = event
+
+    def _count(self, event: Event, sign: int) -> None:
+        """Count an action, or take it back (`sign` -1) where it turned out to repeat another."""
         row, kind = self.row, event.kind
-        failed = bool(event.error_type)
-        row.actions += 1
+        failed = sign if event.error_type else 0
+        row.actions += sign
         row.action_errors += failed
         index = bucket(event.at - event.start)
-        row.latency_us[index] = row.latency_us.get(index, 0) + 1
+        count = row.latency_us.get(index, 0) + sign
+        if count:
+            row.latency_us[index] = count
+        else:
+            del row.latency_us[index]
         if kind in _MODEL_USE:
-            row.model_calls += kind == Kind.MODEL_CALL
-            row.usage_known += event.input_tokens is not None
-            row.input_tokens += event.input_tokens or 0
-            row.output_tokens += event.output_tokens or 0
-            row.cache_read_tokens += event.cache_read_tokens or 0
-            row.cache_write_tokens += event.cache_write_tokens or 0
-            row.reasoning_tokens += event.reasoning_tokens or 0
+            self._count_use(event, sign)
         elif kind == Kind.TOOL_CALL:
-            row.tool_calls += 1
+            row.tool_calls += sign
             row.tool_errors += failed
+        if event.cost is not None and not event.root:
+            if kind == Kind.TOOL_CALL:
+                row.costs["tool"] = row.costs.get("tool", 0) + sign * event.cost
+            else:
+                row.step_cost += sign * event.cost
 
-    def _spent(self, event: Event) -> None:
-        """A root's cost is the account of the whole task; a roll-up below it would count its steps again."""
-        row, cost = self.row, event.cost or 0
-        if event.root:
-            rank = (event.explicit, event.at, event.hash)
-            if rank > self._cost:
-                self._cost, row.root_cost = rank, cost
-        elif event.kind in _IN_COSTS:
-            row.costs["tool"] = row.costs.get("tool", 0) + cost
-        elif event.kind not in _ROLLUPS:
-            row.step_cost += cost
+    def _count_use(self, event: Event, sign: int) -> None:
+        row = self.row
+        told = event.input_tokens is not None or event.output_tokens is not None
+        used_nothing = bool(event.error_type) and not told
+        if event.kind == Kind.MODEL_CALL:
+            row.model_calls += sign
+            row.usage_known += sign * (told or used_nothing)
+            row.unpriced += sign * (event.cost is None and not used_nothing)
+        row.input_tokens += sign * (event.input_tokens or 0)
+        row.output_tokens += sign * (event.output_tokens or 0)
+        row.cache_read_tokens += sign * (event.cache_read_tokens or 0)
+        row.cache_write_tokens += sign * (event.cache_write_tokens or 0)
+        row.reasoning_tokens += sign * (event.reasoning_tokens or 0)
+
+    def _accounted(self, event: Event) -> None:
+        """A root's cost is the account of the whole task: it replaces the sum of the steps."""
+        rank = (event.explicit, event.at, event.hash)
+        if rank > self._cost:
+            self._cost, self.row.root_cost = rank, event.cost
 
     def _dimensions(self, event: Event) -> None:
         """Each dimension has the value of the most telling work that names it: roots, then runs, then steps."""
@@ -185,6 +266,11 @@ class Task:
             self._scores[event.name] = rank
             self.row.scores[event.name] = event.number
 
+    def _linked(self, event: Event) -> None:
+        """The first link in the log decides: what came before it is sent on once, to that task."""
+        if not self.row.linked_to:
+            self.row.linked_to, self.row.status = event.value, TaskStatus.LINKED.value
+
     def _noted(self, event: Event) -> None:
         """A business outcome is read from the raw events; the row only counts it."""
 
@@ -197,12 +283,13 @@ _LEARNT: dict[str, Callable[[Task, Event], None]] = {
     Kind.COST: Task._charged,
     Kind.SCORE: Task._scored,
     Kind.OUTCOME: Task._noted,
+    Kind.LINK: Task._linked,
 }
 
 
 def _surer(one: str, other: str) -> str:
     """Of two ways in which a task id was found, the one to show: anything beats the trace."""
-    told = sorted(source for source in (one, other) if source and source != "trace")
+    told = sorted(source for source in (one, other) if source and source != BY_TRACE)
     return told[0] if told else one or other
 
 
@@ -215,8 +302,9 @@ def rebuild(row: TaskRow, events: Iterable[tuple[int, Event]]) -> Task:
     for seq, event in sorted(events, key=lambda e: e[0]):
         if seq <= row.seq:
             task.apply(event, seq, 0)
+    task.conclude()
     made = task.row
-    made.seq, made.last_seen = row.seq, row.last_seen
+    made.seq, made.last_seen, made.passed_on = row.seq, row.last_seen, row.passed_on
     if row.status == TaskStatus.ABANDONED and made.status == TaskStatus.OPEN:
         made.status = TaskStatus.ABANDONED.value
     return task

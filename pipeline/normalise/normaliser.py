@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.normalise.redact import redact_bytes, redact_record
-from schemas.event import EVENTS_PER_MESSAGE, encode_line, encode_message, partition_of
+from schemas.event import BY_TRACE, EVENTS_PER_MESSAGE, Event, encode_line, encode_message, link, partition_of
 from schemas.mapping.records import Limits, Mapper
 from schemas.mapping.values import Rejected
 from schemas.otlp import Malformed, NotOtlp, decode
@@ -28,17 +28,18 @@ class Packed:
     counts: Counter[str] = field(default_factory=Counter)
     """`records`, `events`, `foreign` (log records that are not telemetry of tasks)."""
 
-    def messages(self, limit: int) -> Iterator[tuple[int, bytes]]:
-        """(partition, payload) of at most `limit` bytes each, unless one event alone is larger."""
-        for partition, lines in self.lines.items():
-            start = size = 0
-            for i, line in enumerate(lines):
-                if i > start and (size + len(line) + 1 > limit or i - start == EVENTS_PER_MESSAGE):
-                    yield partition, encode_message(lines[start:i])
-                    start, size = i, 0
-                size += len(line) + 1
-            if start < len(lines):
-                yield partition, encode_message(lines[start:])
+
+def pack(lines_of: dict[int, list[bytes]], limit: int) -> Iterator[tuple[int, bytes]]:
+    """(partition, payload) of at most `limit` bytes each, unless one event alone is larger."""
+    for partition, lines in lines_of.items():
+        start = size = 0
+        for i, line in enumerate(lines):
+            if i > start and (size + len(line) + 1 > limit or i - start == EVENTS_PER_MESSAGE):
+                yield partition, encode_message(lines[start:i])
+                start, size = i, 0
+            size += len(line) + 1
+        if start < len(lines):
+            yield partition, encode_message(lines[start:])
 
 
 class Normaliser:
@@ -47,6 +48,7 @@ class Normaliser:
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
         self._signal = {settings.kafka.logs_topic: "logs"}
+        self._links: dict[tuple[str, str], None] = {}
         self._full = settings.privacy.dead_letters == "full"
         self._mapper = Mapper(
             aliases=settings.aliases,
@@ -74,8 +76,24 @@ class Normaliser:
                 packed.counts["foreign"] += 1
             for event in events:
                 packed.counts["events"] += 1
-                target = partition_of(event.task_id or f"workflow:{event.workflow}", self._partitions)
-                packed.lines.setdefault(target, []).append(encode_line(event))
+                self._send(packed, event)
+                self._link(packed, event)
+
+    def _send(self, packed: Packed, event: Event) -> None:
+        target = partition_of(event.task_id or f"workflow:{event.workflow}", self._partitions)
+        packed.lines.setdefault(target, []).append(encode_line(event))
+
+    def _link(self, packed: Packed, event: Event) -> None:
+        """Tell a trace's partition which task it belongs to, the first time that both are seen together."""
+        if event.task_source == BY_TRACE or not event.trace_id or not event.task_id:
+            return
+        known = (event.trace_id, event.task_id)
+        if known in self._links:
+            return
+        self._links[known] = None
+        if len(self._links) > LINKS_REMEMBERED:
+            del self._links[next(iter(self._links))]
+        self._send(packed, link(event.trace_id, event.task_id, event.at))
 
     def _dead(self, where: DeadLetter, index: int, reason: Reason, detail: str, what: Any) -> DeadLetter:
         if isinstance(what, bytes):
@@ -87,6 +105,9 @@ class Normaliser:
             base64.b64encode(payload[:MAX_PAYLOAD]).decode(),
         )  # fmt: skip
 
+
+LINKS_REMEMBERED = 100_000
+"""Links that are not sent again; one that is forgotten and sent again changes nothing."""
 
 MAX_PAYLOAD = 65_536
 """Bytes of a payload that a dead letter keeps; its position says where the whole of it is."""

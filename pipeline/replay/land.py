@@ -35,7 +35,9 @@ def wait_until_landed(
     """
     with Progress(settings) as progress:
         _wait(progress, reached, "normalise", alive, waiting, patience)
-        _wait(progress, _marks(settings, end_of_time), "fold", alive, waiting, patience)
+        # What belongs to a task that was learnt late is sent on behind the first marks: so twice.
+        for far in (False, end_of_time):
+            _wait(progress, _marks(settings, far), "fold", alive, waiting, patience)
 
 
 def _wait(

@@ -8,7 +8,7 @@ from typing import Any
 from sinks.clickhouse.audit import audit
 
 from pipeline.config import Settings
-from pipeline.replay.land import wait_until_landed
+from pipeline.replay.land import Stalled, wait_until_landed
 from pipeline.replay.send import send
 from pipeline.report.build import report, task_list
 from pipeline.stack import Stack
@@ -22,7 +22,10 @@ def trial(settings: Settings, files: list[Path], question: Question, *, tasks: b
     """`{"report", "audit", "landed"}`, and `"tasks"` if wanted."""
     with Stack(for_trial(settings)) as stack:
         sent = send(stack.settings, files)
-        wait_until_landed(stack.settings, sent.reached, end_of_time=True, alive=lambda: stack.alive)
+        try:
+            wait_until_landed(stack.settings, sent.reached, end_of_time=True, alive=lambda: stack.alive)
+        except Stalled as stalled:
+            raise Stalled(f"{stalled}; its last words:\n{stack.last_words()}") from None
         found = audit(stack.client, epoch=stack.settings.kafka.epoch)
         result: dict[str, Any] = {
             "report": report(stack.client, question),

@@ -43,19 +43,19 @@ def stamp(seconds: int) -> str:
 
 def task_list(client: Client, question: reads.Question) -> list[dict[str, Any]]:
     """Every task, null where the telemetry does not tell."""
-    return [_task(row) for row in reads.tasks(client, question)]
+    return [_task(row) for row in reads.tasks(client, question) if row["status"] != "linked"]
 
 
 def _task(row: dict[str, Any]) -> dict[str, Any]:
-    calls = row["model_calls"] or None
-    known = row["usage_known"] > 0
+    calls = row["model_calls"] if row["model_calls"] or not row["untold_runs"] else None
+    known = row["usage_known"] == row["model_calls"] and not row["untold_successes"]
     cost = task_cost(row)
     return {
         "task_id": row["task_id"],
         "trace_ids": row["trace_ids"],
         "case_type": row["case_type"],
         "status": row["status"],
-        "claim": row["claim"] or None,
+        "claim": row["claim"] or ("failure" if row["run_failed"] else None),
         "verdict": row["verdict"] or None,
         "overridden": any(k in row["interventions"] for k in ("corrected", "rejected", "taken_over", "interrupted")),
         "escalated": "escalated" in row["interventions"],

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from pipeline.config import Settings
-from pipeline.normalise.normaliser import Normaliser, Packed
+from pipeline.normalise.normaliser import Normaliser, Packed, pack
 from pipeline.worker import kafka
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
@@ -38,7 +38,7 @@ class Worker:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
         self.normaliser = Normaliser(settings)
-        self.folding = Folding(store, settings)
+        self.folding = Folding(store, settings, self.send_actions)
         self.health = Health(self.folding)
         self.app = kafka.faust_app(settings)
         topic = settings.kafka
@@ -62,13 +62,8 @@ class Worker:
         """OTLP messages become canonical events and dead letters; acked once Kafka has those."""
         packed = Packed()
         await asyncio.to_thread(self._normalise, packed, events)
-        limit = self.settings.kafka.message_bytes
-        sent = [
-            await self._actions.send(value=payload, partition=partition)
-            for partition, payload in packed.messages(limit)
-        ]
-        sent += [await self._dead.send(value=dead.line()) for dead in packed.dead_letters]
-        await kafka.delivered(sent)
+        await self.send_actions(packed.lines)
+        await kafka.delivered([await self._dead.send(value=dead.line()) for dead in packed.dead_letters])
         self.health.normalised(packed)
         await kafka.ack(stream, events)
 
@@ -85,6 +80,11 @@ class Worker:
         ]
         await self.folding.fold(arrivals, lambda: kafka.ack(stream, events))
         self.health.folded(arrivals)
+
+    async def send_actions(self, lines: dict[int, list[bytes]]) -> None:
+        """Send encoded events to their partitions of `agent.actions`; return when Kafka has them."""
+        messages = pack(lines, self.settings.kafka.message_bytes)
+        await kafka.delivered([await self._actions.send(value=payload, partition=p) for p, payload in messages])
 
     async def land(self, stream: Any, events: Sequence[Any]) -> None:
         """Dead letters of the first stage become rows."""

@@ -18,7 +18,7 @@ from pipeline.config import Settings
 from pipeline.fold.partition import Clock, Message, PartitionFold
 from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.patient import Patient
-from schemas.event import EVENTS_PER_MESSAGE, decode_message
+from schemas.event import EVENTS_PER_MESSAGE, decode_message, partition_of
 from schemas.rows import DeadLetter
 from schemas.words import Reason
 from sinks.port import Snapshot, Store, write
@@ -36,8 +36,11 @@ class Arrival(NamedTuple):
 class Folding:
     """Folds and writes. `fold` returns once the batch before is written; `acked` is called when its turn comes."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(
+        self, store: Store, settings: Settings, forward: Callable[[dict[int, list[bytes]]], Awaitable[None]]
+    ) -> None:
+        """`forward` sends encoded events to partitions of `agent.actions`, and returns when Kafka has them."""
+        self._settings, self._forward = settings, forward
         self._folds: dict[int, PartitionFold] = {}
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
@@ -54,10 +57,17 @@ class Folding:
         loop = asyncio.get_running_loop()
         for chunk, last in self._chunks(arrivals):
             snapshot, positions = await loop.run_in_executor(self._compute, self._fold, chunk)
+            await self._forward(self._by_partition(snapshot.forwards))
             if self._acking is not None:
                 await self._acking
             self._in_flight = self._writing.submit(self._write, snapshot, positions)
             self._acking = asyncio.create_task(self._finish(self._in_flight, ack if last else None))
+
+    def _by_partition(self, forwards: Sequence[tuple[str, bytes]]) -> dict[int, list[bytes]]:
+        lines: dict[int, list[bytes]] = {}
+        for task_id, line in forwards:
+            lines.setdefault(partition_of(task_id, self._settings.kafka.partitions), []).append(line)
+        return lines
 
     async def drain(self) -> None:
         """Return when everything folded is written and acked."""

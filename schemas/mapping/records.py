@@ -11,7 +11,7 @@ import xxhash
 from pydantic import ValidationError
 
 from schemas.contract import EVENTS, TaskSpan
-from schemas.event import Event, event_hash
+from schemas.event import BY_TRACE, Event, event_hash
 from schemas.mapping import learnt
 from schemas.mapping.reader import Fields, Reader, classify
 from schemas.mapping.values import Ignored, Rejected, text_of
@@ -96,7 +96,8 @@ class Mapper:
         event.case_type = own.task_type or ""
         event.error_type = _error_type(s, fields)
         self._usage(event, fields, own.cost)
-        event.root = int(own.outcome is not None or (not event.parent_id and kind not in ACTIONS))
+        event.scope = s.source.scope[:256]
+        event.root = int(own.outcome is not None or (not event.parent_id and _speaks_for_its_trace(event)))
         if own.outcome is not None:
             event.value, event.explicit = str(own.outcome), 1
         elif event.root:
@@ -110,6 +111,7 @@ class Mapper:
         model = ignored.text(fields, "response_model", limit) or ignored.text(fields, "request_model", limit)
         event.model = "" if model == "unknown" else model
         event.name = ignored.text(fields, "tool", limit) if event.kind == Kind.TOOL_CALL else event.model
+        event.response_id = ignored.text(fields, "call_id" if event.kind == Kind.TOOL_CALL else "response_id", limit)
         event.input_tokens = ignored.count(fields, "input_tokens")
         event.output_tokens = ignored.count(fields, "output_tokens")
         event.cache_read_tokens = ignored.count(fields, "cache_read_tokens")
@@ -162,7 +164,7 @@ class Mapper:
             names.get("task_id", ""),
         )
         if not task_id:
-            task_id, task_source = trace_id, "trace"
+            task_id, task_source = trace_id, BY_TRACE
         service = text("service")
         return Event(
             hash=event_hash(event_id), kind=Kind.OTHER, task_id=task_id, task_source=task_source, event_id=event_id,
@@ -204,6 +206,13 @@ _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tok
 _OWN_FIELDS = {"task_type": "trueup.task.type", "outcome": "trueup.task.outcome", "cost": "trueup.cost.usd"}
 _OWN_SPAN = _OWN_FIELDS.keys()
 _EMPTY_SPAN = TaskSpan.model_validate({})
+
+
+def _speaks_for_its_trace(event: Event) -> bool:
+    """A call alone is a step of a task that others name; only where a trace is all there is, it is the task."""
+    if event.kind == Kind.MODEL_CALL:
+        return event.task_source == BY_TRACE
+    return event.kind not in ACTIONS and event.kind != Kind.SETUP
 
 
 def _own(fields: Fields) -> dict[str, Any]:

@@ -185,9 +185,7 @@ class _History:
             "unpriced": len([e for e in self.of("model_call") if e.cost is None]),
             "root_cost": max(roots, key=_stated_last).cost if roots else None,
             "step_cost": sum(
-                e.cost or 0
-                for e in steps
-                if e.kind in ("model_call", "embedding", "retrieval", "guardrail")
+                e.cost or 0 for e in steps if e.kind in ("model_call", "embedding", "retrieval", "guardrail")
             ),
             "costs": {category: sum(each) for category, each in spent.items()},
         }

@@ -40,9 +40,7 @@ POLICIES = (
 
 moments = st.integers(0, 8).map(lambda n: BASE + n * MINUTE // 2)
 """Of messages and clocks. They may go backwards: producers' clocks differ."""
-told = st.builds(
-    Told, st.lists(moving | specs | again | without_task, min_size=1, max_size=4), moments
-)
+told = st.builds(Told, st.lists(moving | specs | again | without_task, min_size=1, max_size=4), moments)
 passed = st.builds(lambda at, policy: Passed(at, *policy), moments, st.sampled_from(POLICIES))
 messages = told | passed
 few = st.integers(1, 4)

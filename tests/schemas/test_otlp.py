@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -273,10 +274,8 @@ def test_an_empty_message_is_an_export_of_nothing() -> None:
 @given(payload=st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_not_otlp(payload: bytes) -> None:
     for start in (b"", b"{", b'{"resourceSpans":', b"\n"):
-        try:
-            decode(start + payload, "traces")
-        except NotOtlp as error:
-            assert str(error)
+        with suppress(NotOtlp):
+            assert isinstance(decode(start + payload, "traces"), list)
 
 
 BAD_ITEMS = [

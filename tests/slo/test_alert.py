@@ -97,7 +97,7 @@ def test_without_events_it_neither_fires_nor_resolves() -> None:
     counts = series((120, 10, 0), (60, 0, 10))
     rule = Rule(TARGET, 10_000, (PAGE,), Guard(0, 3, Fraction(1, 2), ()))
     state, changes = history(watch(counts, rule), 400)
-    assert changes == [(60, Change.FIRED)] if False else changes[-1] == (239, Change.FROZEN)
+    assert changes[-1] == (239, Change.FROZEN)
     assert (state.phase, state.level) == (Phase.FROZEN, Severity.PAGE)
     assert state.reasons[0].why is Why.NO_EVENTS
     assert state.reasons[0].text == "reported: nothing to judge in the last 1h"
@@ -236,6 +236,5 @@ def test_state_and_history_are_json() -> None:
 
 
 def test_the_key_is_stable_and_tells_objectives_apart() -> None:
-    assert alert_key("claims", "success", "1") == alert_key("claims", "success", "1")
+    assert alert_key("claims", "success", "1") == "9b1db5c94abcab4b"
     assert len({alert_key("a", "b", "c"), alert_key("ab", "", "c"), alert_key("a", "bc", "")}) == 3
-    assert alert_key("claims", "success", "1") == "9a0b"[:0] + alert_key("claims", "success", "1")

@@ -37,6 +37,8 @@ CREATE TABLE raw_events (
     `weight` UInt64,
     `flag` Nullable(UInt8),
     `attributes` Map(LowCardinality(String), String),
+    `scope` LowCardinality(String),
+    `response_id` String,
     `keep` UInt64 MATERIALIZED bitNot(seq),
     INDEX by_time at TYPE minmax GRANULARITY 1,
     INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1
@@ -161,7 +163,12 @@ CREATE TABLE task_rows (
     `costs` Map(LowCardinality(String), UInt64),
     `latency_us` Map(UInt16, UInt64),
     `scores` Map(String, Int64),
-    `trace_ids` Array(String)
+    `trace_ids` Array(String),
+    `run_failed` UInt8,
+    `untold_runs` UInt64,
+    `untold_successes` UInt64,
+    `linked_to` String,
+    `passed_on` UInt64
 ) ENGINE = ReplacingMergeTree(seq)
 ORDER BY (epoch, partition, task_id);
 
