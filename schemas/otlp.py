@@ -190,7 +190,7 @@ def _json_records(
     for group in groups or ():
         resource = _json_attributes((group.get("resource") or {}).get("attributes"))
         for scoped in group.get(scopes) or ():
-            source = Source(resource, (scoped.get("scope") or {}).get("name", ""))
+            source = Source(resource, str((scoped.get("scope") or {}).get("name") or ""))
             for item in scoped.get(items) or ():
                 try:
                     yield make(source, item)

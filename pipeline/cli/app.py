@@ -8,7 +8,7 @@ import sys
 import typer
 
 from pipeline.cli import exits
-from pipeline.cli.commands import data, operate, read, run
+from pipeline.cli.commands import data, demo, operate, read, run
 
 NEXT = """\
 Trueup measures what AI agents did, and whether it was true.
@@ -23,7 +23,7 @@ trueup --help lists every command; trueup COMMAND --help explains one."""
 app = typer.Typer(
     name="trueup", no_args_is_help=False, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-for module in (run, data, read, operate):
+for module in (run, demo, data, read, operate):
     module.register(app)
 
 

@@ -128,4 +128,3 @@ class Agents:
                 event_id=f"{job.task_id}/{now}",
             )
         self._telemetry.cost("operations", verdict.cost_nano / NANO, task_id=job.task_id)
-

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.show import plain, span
+from pipeline.cli.show import span
 from pipeline.demo import measured
 from pipeline.demo.noticing import Incident
-from pipeline.demo.watch import View, change, clock, describe, other_version
-from pipeline.report.metrics import metrics
-from sinks.clickhouse.reads import Counted
+from pipeline.demo.table import LEGEND, table_of
+from pipeline.demo.watch import View, clock, other_version
 
-WIDE = 96
-LEGEND = (
-    "claimed: the agent says success.  verified: an independent check says success.",
-    "discrepancy: claimed success, found to be none.  coverage: tasks that have been checked.  [95% interval]",
-)
+TALL = 28
+"""Lines from which on there is room for everything."""
 LOG_LINES = 3
 """At least so many lines of what has happened, where the screen is small."""
 
@@ -34,8 +28,12 @@ class Heading:
 
     seconds: float | None
     seed: int
-    commands: Sequence[tuple[str, str]]
-    """What to try next, and what it shows."""
+    program: str
+    """How this command is called."""
+    config: str
+    """The configuration file of the stack that runs."""
+    clickhouse: str
+    """Its URL."""
 
 
 class Board:
@@ -60,8 +58,9 @@ class Board:
 def draw(view: View, elapsed: float, heading: Heading, width: int, height: int) -> RenderableType:
     """The board, at most `width` columns and `height` lines."""
     top = [_title(view, elapsed, heading)]
-    table = _table(view, wide=width >= WIDE)
-    told = [Text(line, style="dim") for line in LEGEND] if height >= 28 else []
+    troubled = {incident.group for incident in view.incidents if incident.is_open}
+    table = table_of(view.now.groups, width, troubled)
+    told = [Text(line, style="dim") for line in (LEGEND if height >= TALL else ())]
     found = _findings(view)
     commands = _commands(heading, view, height)
     used = len(top) + len(table.rows) + 1 + len(told) + len(found) + len(commands) + 4
@@ -88,73 +87,37 @@ def _title(view: View, elapsed: float, heading: Heading) -> Text:
     return title
 
 
-def _table(view: View, *, wide: bool) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    table.add_column("workflow", no_wrap=True)
-    table.add_column("ver.", no_wrap=True)
-    for name in _columns(wide=wide):
-        table.add_column(name, justify="right", no_wrap=True)
-    troubled = {found.group for found in view.incidents if found.is_open}
-    last = ""
-    for (workflow, version), counted in sorted(view.now.groups.items()):
-        alarm = (workflow, version) in troubled
-        cells = [Text(plain(workflow) if workflow != last else ""), Text(plain(version or "?"))]
-        cells += _cells(counted, wide=wide)
-        table.add_row(*cells, style="bold red" if alarm else "")
-        last = workflow
-    return table
-
-
-def _columns(*, wide: bool) -> tuple[str, ...]:
-    columns = ("tasks", "claimed", "verified", "discrepancy")
-    return (*columns, "override", "cost/task", "coverage", "p95") if wide else (*columns, "overr.", "cost", "cover.")
-
-
-def _cells(counted: Counted, *, wide: bool) -> Iterable[Text]:
-    found = metrics(counted)
-    cost = found["cost_per_task"]["value"]
-    yield Text(f"{counted.counts['tasks_finished']:,}")
-    yield Text(_percent(found["completion_rate"]))
-    yield Text(_interval(found["verified_success_rate"]) if wide else _percent(found["verified_success_rate"]))
-    yield Text(_interval(found["discrepancy_rate"]))
-    yield Text(_percent(found["override_rate"]))
-    yield Text("-" if cost is None else f"${float(cost):.2f}")
-    yield Text(_percent(found["verification_coverage"]))
-    if wide:
-        yield Text(span(found["cycle_time"]["p95"]))
-
-
-def _percent(metric: dict[str, Any]) -> str:
-    return "-" if metric["value"] is None else f"{metric['value']:.0%}"
-
-
-def _interval(metric: dict[str, Any]) -> str:
-    if metric["value"] is None:
-        return "-"
-    return f"{metric['value']:.0%} [{metric['low'] * 100:.0f}-{metric['high'] * 100:.0f}]"
-
-
 def _findings(view: View) -> list[Text]:
     """The newest incident with its numbers, or that there is none."""
     if not view.incidents:
         return [Text("No version's verdicts are worse than they were before.", style="green")]
     incident = view.incidents[-1]
     style = "bold red" if incident.is_open else "yellow"
-    when = f"since {clock(incident.start)}" if incident.end is None else f"{clock(incident.start)}-{clock(incident.end)}"
+    when = (
+        f"since {clock(incident.start)}" if incident.end is None else f"{clock(incident.start)}-{clock(incident.end)}"
+    )
     name = " ".join(incident.group)
     return [Text(f"{name}: claims success that is not there, {when}", style=style), *_evidence(incident, view)]
 
 
-def _evidence(incident: Incident, view: View) -> Iterable[Text]:
+def _evidence(incident: Incident, view: View) -> Iterator[Text]:
+    """What was measured of it, before and since."""
     before, since = incident.shares()
     line = Text(f"  discrepancy {before} -> {since}")
     other = other_version(incident.group, view.now)
     if other is not None:
-        line.append(f"   version {other[1]}: {measured.discrepancy(view.now.groups[other], 1.96)}", style="dim")
+        line.append(
+            f"   (version {other[1]}: {measured.discrepancy(view.now.groups[other], measured.Z95)})", style="dim"
+        )
     yield line
-    failing = f", now {describe(view.failing)}" if view.failing is not None else ""
-    yield Text(f"  failing tool calls {change(*incident.tool_errors(), percent=True)}{failing}")
-    yield Text(f"  p95 of the cycle time {change(*incident.cycles(), percent=False)}")
+    tool = f"   ({view.failing.name}: {view.failing.error})" if view.failing is not None else ""
+    yield Text.assemble(f"  tool calls that fail {_change(incident.tool_errors(), percent=True)}", (tool, "dim"))
+    yield Text(f"  p95 of the cycle time {_change(incident.cycles(), percent=False)}")
+
+
+def _change(values: tuple[float | None, float | None], *, percent: bool) -> str:
+    """From one value to another."""
+    return " -> ".join("-" if v is None else f"{v:.0%}" if percent else span(v) for v in values)
 
 
 def _log(view: View, width: int, lines: int) -> list[Text]:
@@ -169,7 +132,16 @@ def _log(view: View, width: int, lines: int) -> list[Text]:
 
 
 def _commands(heading: Heading, view: View, height: int) -> list[Text]:
-    shown = [Text.assemble((command, "cyan"), (f"   {what}" if what else "", "dim")) for command, what in heading.commands]
-    if height < 28:
-        shown = shown[:3]
-    return [*shown, Text("Ctrl-C ends it, with the report and the audit.", style="dim")]
+    """What to try next, in another terminal."""
+    program = heading.program
+    shown = [
+        (f"export TRUEUP_CONFIG={heading.config}", "in another terminal; then"),
+        (f"{program} report --by workflow,agent_version", "the table above, and more"),
+        (f"{program} task {view.example}" if view.example else "", "a claim that was not true"),
+        (f"{program} report --by workflow,stage", "pilot beside production"),
+        (f"curl '{heading.clickhouse}/?database=trueup' -d 'SHOW TABLES'", "any SQL"),
+    ]
+    told = [(command, what) for command, what in shown if command][: None if height >= TALL else 3]
+    widest = max(len(command) for command, _ in told)
+    lines = [Text.assemble((f"{command:{widest}}", "cyan"), (f"  {what}", "dim")) for command, what in told]
+    return [*lines, Text("Ctrl-C ends it, with the report and the audit.", style="dim")]

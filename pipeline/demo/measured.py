@@ -12,6 +12,7 @@ from pipeline.report.metrics import wilson
 from schemas.units import MICRO, quantile
 from sinks.clickhouse.reads import Counted, Question, count, dictionaries
 
+Z95 = 1.96
 Group = tuple[str, str]
 """Workflow and agent version."""
 

@@ -1,7 +1,7 @@
 """Notices when the claims of an agent version stop being true, and when they are true again.
 
 It compares the verdicts that came in within the last seconds with all before them. A change is noticed when
-their 99% intervals no longer touch: it looks every second at every version, so chance must be kept rare.
+their 99.5% intervals no longer touch: it looks every second at every version, so chance must be kept rare.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from pipeline.demo.measured import Group, Share, Snapshot, between, cycle_p95, discrepancy, tool_errors
+from pipeline.demo.measured import Z95, Group, Share, Snapshot, between, cycle_p95, discrepancy, tool_errors
 from sinks.clickhouse.reads import Counted
 
-RECENT = 12.0
+RECENT = 10.0
 """Seconds that count as now."""
 LEAST = 12
 """Verdicts, at least, on either side of a comparison."""
-Z95, Z99 = 1.96, 2.576
+STRICT = 2.807
+"""The quantile of a 99.5% interval."""
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _has_ended(incident: Incident, recent: Counted) -> bool:
 
 
 def _worse(before: Counted, recent: Counted) -> bool:
-    one, other = discrepancy(before, Z99), discrepancy(recent, Z99)
+    one, other = discrepancy(before, STRICT), discrepancy(recent, STRICT)
     if one is None or other is None or min(one.effective, other.effective) < LEAST:
         return False
     return other.low > one.high

@@ -111,7 +111,7 @@ class Trouble:
     @classmethod
     def of(cls, seconds: float | None) -> Trouble:
         """In the middle of a demo of so many seconds; of an endless one, every four minutes."""
-        return cls(40, 85, 240) if seconds is None else cls(0.4 * seconds, 0.75 * seconds)
+        return cls(40, 85, 240) if seconds is None else cls(0.35 * seconds, 0.75 * seconds)
 
     def at(self, moment: float) -> bool:
         """Whether the incident is on."""
@@ -249,7 +249,7 @@ class _Aftermath:
     def write(self) -> tuple[Later, ...]:
         if self.job.claim is None:
             return ()
-        found = [*self._verdicts(), *self._interventions(), *self._feedback()]
+        found: list[Later] = [*self._verdicts(), *self._interventions(), *self._feedback()]
         return tuple(sorted(found, key=lambda later: later.after))
 
     def _verdicts(self) -> Iterator[Verdict]:

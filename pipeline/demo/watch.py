@@ -1,4 +1,4 @@
-"""Looks at ClickHouse once a second and says in words what there is to see, to somebody who sees it for the first time."""
+"""Looks at ClickHouse once a second, and says in words what there is to see: to somebody who sees it first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
-from pipeline.cli.show import span
 from pipeline.demo.measured import FailingTool, Group, Snapshot, failing_tool, snapshot, untrue_claim
 from pipeline.demo.noticing import RECENT, Incident, Lookout
 from sinks.port import Transient
@@ -97,7 +96,7 @@ class Watch:
         before, since = incident.shares()
         yield Note(
             incident.noticed,
-            f"{name} claims success that is not there: verdicts contradict {since}, before {before}.",
+            f"{name} claims success that is not there: checks contradict {since} of its claims, before {before}.",
             alarm=True,
         )
         view.failing = failing_tool(self._client, incident.group, RECENT)
@@ -130,9 +129,3 @@ def other_version(group: Group, now: Snapshot) -> Group | None:
 def clock(seconds: float) -> str:
     """Minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
-def change(before: float | None, since: float | None, *, percent: bool) -> str:
-    """From one value to another."""
-    show = (lambda v: "-" if v is None else f"{v:.0%}") if percent else span
-    return f"{show(before)} -> {show(since)}"

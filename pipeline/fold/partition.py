@@ -29,6 +29,9 @@ from sinks.memory import raw_line
 from sinks.port import Snapshot, Store
 
 
+_OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
+
+
 class Clock(msgspec.Struct):
     """A message that lets time pass: tasks of which nothing has arrived for long are abandoned.
 
@@ -184,22 +187,16 @@ class PartitionFold:
 
     def _evict(self) -> None:
         """Drop the longest held rows beyond `keep`, if they are written and their task is not open."""
-        for held, row_of in (
-            (self._tasks, lambda task: task.row),
-            (self._windows, lambda window: window),
-        ):
-            excess = len(held) - self._keep
-            if excess <= 0:
-                continue
-            old = [
-                key
-                for key, value in held.items()
-                if row_of(value).seq <= self.durable and getattr(row_of(value), "status", "") != TaskStatus.OPEN
-            ]
-            for key in old[: excess + self._keep // 5]:
-                del held[key]
-                if isinstance(key, WindowKey):
-                    self._newest_window = max(self._newest_window, key.minute)
+        if len(self._tasks) > self._keep:
+            rows = ((task_id, task.row) for task_id, task in self._tasks.items())
+            old = [task_id for task_id, row in rows if row.seq <= self.durable and row.status != TaskStatus.OPEN]
+            for task_id in old[: len(self._tasks) - self._keep + self._keep // 5]:
+                del self._tasks[task_id]
+        if len(self._windows) > self._keep:
+            unused = [key for key, window in self._windows.items() if window.seq <= self.durable]
+            for key in unused[: len(self._windows) - self._keep + self._keep // 5]:
+                del self._windows[key]
+                self._newest_window = max(self._newest_window, key.minute)
 
     # --- applying ---------------------------------------------------------------------------------
 
@@ -224,6 +221,7 @@ class PartitionFold:
                 if seq <= self.frontier:
                     self._settle()
         self._settle()
+        self._watch_changed()
         if messages:
             self.position = messages[-1].offset * EVENTS_PER_MESSAGE + EVENTS_PER_MESSAGE - 1
         return self._snapshot(messages)
@@ -233,10 +231,10 @@ class PartitionFold:
             self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
             return
         task = self._tasks[event.task_id]
-        row = task.row
+        row, kind = task.row, event.kind
         if seq <= row.seq:
             return
-        if row.linked_to and event.kind != Kind.LINK:
+        if row.linked_to and kind != _LINK:
             row.seq = seq
             row.passed_on += 1
             self._dirty_tasks[row.task_id] = task
@@ -244,24 +242,21 @@ class PartitionFold:
             return
         if not task.apply(event, seq, received):
             return
-        if row.linked_to and event.kind == Kind.LINK:
+        if kind == _LINK and row.linked_to:
             for kept in task.kept:
                 self._forward(kept, row.linked_to)
             task.kept = []
         self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
         self._touched(task, seq)
-        if self._policy is not None and task.row.status == TaskStatus.OPEN:
-            self._watch(self._policy, task.row)
 
     def _forward(self, event: Event, task_id: str) -> None:
         self._forwards.append((task_id, encode_line(forwarded(event, task_id))))
 
     def _touched(self, task: Task, seq: int) -> None:
         """Note a changed task; if it has left a window, take its contribution out of there at once."""
-        row = task.row
+        row, placed = task.row, task.placed
         self._dirty_tasks[row.task_id] = task
-        placed = task.placed
-        if row.status == TaskStatus.OPEN and placed is None and row.task_id not in self._unsettled:
+        if row.status == _OPEN and placed is None and row.task_id not in self._unsettled:
             return
         key = window_of(row)
         old = self._unsettled.get(row.task_id, placed.key if placed else None)
@@ -314,22 +309,30 @@ class PartitionFold:
             for task in self._tasks.values():
                 if task.row.status == TaskStatus.OPEN:
                     self._watch(clock, task.row)
+        self._watch_changed()
         not_yet: list[TaskRow] = []
         while self._due and self._due[0][0] <= clock.at:
             deadline, task_id = heapq.heappop(self._due)
             if self._watched.get(task_id) != deadline:
                 continue
             del self._watched[task_id]
-            task = self._tasks.get(task_id)
-            if task is None or task.row.status != TaskStatus.OPEN:
+            waiting = self._tasks.get(task_id)
+            if waiting is None or waiting.row.status != TaskStatus.OPEN:
                 continue
-            if seq <= task.row.seq or clock.deadline(task.row) > clock.at:
-                not_yet.append(task.row)
+            if seq <= waiting.row.seq or clock.deadline(waiting.row) > clock.at:
+                not_yet.append(waiting.row)
             else:
-                task.row.status, task.row.seq = TaskStatus.ABANDONED.value, seq
-                self._touched(task, seq)
+                waiting.row.status, waiting.row.seq = TaskStatus.ABANDONED.value, seq
+                self._touched(waiting, seq)
         for row in not_yet:
             self._watch(clock, row)
+
+    def _watch_changed(self) -> None:
+        """Watch the open tasks that the batch has changed so far: at each clock, and at the end."""
+        if self._policy is not None:
+            for task in self._dirty_tasks.values():
+                if task.row.status == _OPEN:
+                    self._watch(self._policy, task.row)
 
     def _watch(self, policy: Clock, row: TaskRow) -> None:
         """Look at a task when its deadline has come; another workflow can make that sooner than it was."""

@@ -24,6 +24,8 @@ _MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
 _FRAME_COSTS = frozenset({Kind.STEP, Kind.OTHER})
 """Frames whose cost is their own; that of a run below the root repeats its steps."""
 _CALLS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL})
+_MODEL_CALL, _TOOL_CALL, _SETUP = Kind.MODEL_CALL, Kind.TOOL_CALL, Kind.SETUP
+_OPEN, _FINISHED, _LINKED = TaskStatus.OPEN.value, TaskStatus.FINISHED.value, TaskStatus.LINKED.value
 
 
 class Task:
@@ -34,15 +36,17 @@ class Task:
         "_agentic",
         "_claim",
         "_cost",
+        "_dimensioned",
+        "_dimensioned_by",
         "_frames",
         "_last_call",
         "_repeated",
         "_satisfaction",
         "_scopes",
         "_scores",
-        "_sources",
         "_spans",
         "_tangled",
+        "_unnamed",
         "_verdict",
         "evidence",
         "ids",
@@ -63,7 +67,9 @@ class Task:
         """What its window counts of it now."""
         self._claim = self._verdict = self._cost = self._satisfaction = LOWEST
         self._scores: dict[str, Rank] = {}
-        self._sources: dict[tuple[str, ...], Rank] = {}
+        self._dimensioned: dict[str, Rank] = {}
+        self._dimensioned_by = LOWEST
+        self._unnamed: tuple[str, ...] = DIMENSIONS
         self._spans: dict[str, Event] = {}
         self._above: set[str] = set()
         self._frames: list[Event] = []
@@ -91,7 +97,7 @@ class Task:
             self._span(event)
         else:
             _LEARNT[kind](self, event)
-        if kind in _WORK:
+        if kind in _WORK or event.root:
             self._work(event, seen)
         return True
 
@@ -115,8 +121,10 @@ class Task:
 
     def _work(self, event: Event, seen: int) -> None:
         row = self.row
-        row.last_at = max(row.last_at, event.at)
-        row.last_seen = max(row.last_seen, seen)
+        if event.at > row.last_at:
+            row.last_at = event.at
+        if seen > row.last_seen:
+            row.last_seen = seen
         if event.trace_id and event.trace_id not in row.trace_ids:
             row.trace_ids = sorted([*row.trace_ids, event.trace_id])
         self._dimensions(event)
@@ -124,8 +132,8 @@ class Task:
             event.kind == Kind.OTHER and event.task_source == BY_TRACE and not event.explicit
         ):
             self._agentic = True
-        if self._agentic and row.status != TaskStatus.LINKED:
-            row.status = TaskStatus.FINISHED.value if self._claim else TaskStatus.OPEN.value
+        if self._agentic and row.status != _LINKED:
+            row.status = _FINISHED if self._claim else _OPEN
 
     # --- spans -----------------------------------------------------------------------------------
 
@@ -141,7 +149,7 @@ class Task:
         self._above.add(parent)
         if kind in ACTIONS:
             self._action(event)
-        elif kind != Kind.SETUP:
+        elif kind != _SETUP:
             self._frames.append(event)
             if kind == Kind.AGENT_RUN and event.scope in UNTOLD_SCOPES:
                 row.untold_runs += 1
@@ -157,7 +165,7 @@ class Task:
         self._count(event, 1)
         if event.kind in _CALLS and event.event_id in self._above:
             self._tangled = True
-        if event.kind == Kind.MODEL_CALL:
+        if event.kind == _MODEL_CALL:
             self._scopes.add(event.scope)
             if len(self._scopes) > 1:
                 self._tangled = True
@@ -170,19 +178,19 @@ class Task:
         failed = sign if event.error_type else 0
         row.actions += sign
         row.action_errors += failed
-        index = bucket(event.at - event.start)
-        count = row.latency_us.get(index, 0) + sign
+        index, latency = bucket(event.at - event.start), row.latency_us
+        count = latency.get(index, 0) + sign
         if count:
-            row.latency_us[index] = count
+            latency[index] = count
         else:
-            del row.latency_us[index]
+            del latency[index]
         if kind in _MODEL_USE:
             self._count_use(event, sign)
-        elif kind == Kind.TOOL_CALL:
+        elif kind == _TOOL_CALL:
             row.tool_calls += sign
             row.tool_errors += failed
         if event.cost is not None and not event.root:
-            if kind == Kind.TOOL_CALL:
+            if kind == _TOOL_CALL:
                 row.costs["tool"] = row.costs.get("tool", 0) + sign * event.cost
             else:
                 row.step_cost += sign * event.cost
@@ -191,7 +199,7 @@ class Task:
         row = self.row
         told = event.input_tokens is not None or event.output_tokens is not None
         used_nothing = bool(event.error_type) and not told
-        if event.kind == Kind.MODEL_CALL:
+        if event.kind == _MODEL_CALL:
             row.model_calls += sign
             row.usage_known += sign * (told or used_nothing)
             row.unpriced += sign * (event.cost is None and not used_nothing)
@@ -209,21 +217,18 @@ class Task:
 
     def _dimensions(self, event: Event) -> None:
         """Each dimension has the value of the most telling work that names it: roots, then runs, then steps."""
-        told = (
-            event.tenant, event.workflow, event.stage, event.environment,
-            event.agent, event.agent_version, event.case_type, event.model,
-        )  # fmt: skip
         telling = 3 if event.root else 2 if event.kind in _ROLLUPS else 1 if event.kind in SPANS else 0
         rank = (telling, -event.at, event.hash)
-        held = self._sources.get(told, LOWEST)
-        if rank <= held:
+        if rank < self._dimensioned_by and not _names(event, self._unnamed):
             return
-        self._sources[told] = rank
-        if held and len(self._sources) == 1:
-            return
-        row, ranked = self.row, sorted(self._sources.items(), key=lambda s: s[1], reverse=True)
-        for i, name in enumerate(DIMENSIONS):
-            setattr(row, name, next((values[i] for values, _ in ranked if values[i]), ""))
+        row, held = self.row, self._dimensioned
+        for name in DIMENSIONS:
+            value = getattr(event, name)
+            if value and rank > held.get(name, LOWEST):
+                held[name] = rank
+                setattr(row, name, value)
+        self._dimensioned_by = min(held.values(), default=LOWEST)
+        self._unnamed = tuple(name for name in DIMENSIONS if name not in held)
 
     # --- what is learnt --------------------------------------------------------------------------
 
@@ -285,6 +290,13 @@ _LEARNT: dict[str, Callable[[Task, Event], None]] = {
     Kind.OUTCOME: Task._noted,
     Kind.LINK: Task._linked,
 }
+
+
+def _names(event: Event, dimensions: Iterable[str]) -> bool:
+    for name in dimensions:  # noqa: SIM110 - a generator takes longer than the loop
+        if getattr(event, name):
+            return True
+    return False
 
 
 def _surer(one: str, other: str) -> str:

@@ -85,7 +85,7 @@ class Normaliser:
 
     def _link(self, packed: Packed, event: Event) -> None:
         """Tell a trace's partition which task it belongs to, the first time that both are seen together."""
-        if event.task_source == BY_TRACE or not event.trace_id or not event.task_id:
+        if event.task_source == BY_TRACE or not event.trace_id or event.task_id in ("", event.trace_id):
             return
         known = (event.trace_id, event.task_id)
         if known in self._links:

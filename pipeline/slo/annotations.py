@@ -54,7 +54,7 @@ def read_annotations(annotations: Mapping[str, str], kind: str, findings: Findin
         if name not in known:
             elsewhere = [other for other, readers in _READERS.items() if name in readers]
             fix = f"move it to the {elsewhere[0]}" if elsewhere else nearest(name, known)
-            findings.report(here, f"{key} is not an annotation of a {kind}", fix)
+            findings.report(here, f"{key} is not an annotation of kind {kind}", fix)
             continue
         try:
             values[name] = known[name](text.strip())

@@ -47,7 +47,7 @@ class Draft:
     def _objective(self, spec: ObjectiveSpec, name: str, path: Path) -> Objective | None:
         terms = read_terms(spec, Method(self.slo.spec.budgeting_method), self.window, self.findings, path)
         cap = read_cap(spec, self.indicator.metric, self.findings, path) if self.indicator else None
-        alerting = self._alerting(terms, self.window) if terms and self.window else None
+        alerting = self._alerting(terms) if terms else None
         if not (self.workflow and self.indicator and self.window and terms and alerting):
             return None
         metadata, get = self.slo.metadata, self.annotations.get
@@ -69,13 +69,17 @@ class Draft:
             runbook=get("runbook", self.workflow.runbook),
         )
 
-    def _alerting(self, terms: Terms, window: Window) -> Alerting:
+    def _alerting(self, terms: Terms) -> Alerting | None:
         """The owner's windows from the annotation, else from alert policies, else the default rule."""
-        period = window.duration.minutes
+        period = self.window.duration.minutes if self.window else 0
         written: tuple[WindowText, ...] = self.annotations.get("alert-windows", ())
-        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in written] or self.pairs
+        # Burn rates can be checked even if the period is wrong; shares of its budget cannot.
+        sensible = [each for each in written if period or each.burn is not None]
+        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in sensible] or self.pairs
         for pair, path in chosen:
             self._check_pair(pair, terms.target, path)
+        if not period:
+            return None
         pairs = tuple(dict.fromkeys(each.pair for each in chosen)) or default_pairs(period, terms.target)
         guard: Guard = self.annotations.get("low-traffic-guard") or default_guard()
         maturity: Maturity = self.annotations.get("maturity") or Maturity()

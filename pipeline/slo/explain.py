@@ -30,7 +30,7 @@ def problems_of(error: ValidationError, document: Document) -> list[Problem]:
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """`did you mean x` if one of the choices is close, else the list of them."""
-    known = sorted(choices)
+    known = sorted(str(choice) for choice in choices)
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}" if close else f"use one of {', '.join(known)}"
 

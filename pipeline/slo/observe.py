@@ -1,9 +1,12 @@
 """Which indicators an objective's alert watches.
 
-What is known with the task is watched at once. A metric that is known late is watched three ways: `reported`, its
-stand-in that is known at once, pages; `verified`, by the minute of the task and only as far as it is mature, opens
-tickets; `arrivals`, by the minute in which the verdict arrived, opens tickets too, so that a burst of bad verdicts
-about last week still alerts.
+Alerts are about news, so they follow the minute in which an outcome became known: a claim with its task, an abandoned
+task when it is given up, a verdict or an override when it arrives. By the minute of the task alone, news about an
+older minute would never be in a short window. (Budgets follow the minute of the task.)
+
+A metric that is known late is watched three ways: `reported`, its stand-in that is known at once, pages; `verified`, by
+the minute of the task and only as far as it is mature, opens tickets; `arrivals`, by the minute of the news, opens
+tickets too, so that a burst of bad verdicts about last week still alerts.
 """
 
 from dataclasses import dataclass
@@ -21,15 +24,16 @@ from pipeline.slo.windows import Severity
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The counts of an objective by the minute of the task.
+    """What was counted for an objective.
 
-    Of a late metric, also those of the metric that stands in for it (`Metric.reported_as`), those by the minute
-    in which the verdict arrived, and the lag in minutes after which verdicts are mature, None if not yet known.
+    `by_task`: by the minute of the task. `by_news`: by the minute in which the outcome became known; only metrics whose
+    outcomes never come after the task can do without. `stand_in`, for late metrics: the counts by news of the metric
+    that stands in (`Metric.reported_as`). `lag`: after how many minutes verdicts are mature, None if not yet known.
     """
 
-    counts: Series
+    by_task: Series
+    by_news: Series | None = None
     stand_in: Series | None = None
-    arrivals: Series | None = None
     lag: int | None = None
 
 
@@ -39,16 +43,17 @@ def observations(objective: Objective, measured: Measured, now: int) -> tuple[Ob
     if objective.draft:
         return ()
     if not objective.metric.late:
-        return (_observe("reported", measured.counts, objective, alerting.rule, now),)
+        news = measured.by_task if measured.by_news is None else measured.by_news
+        return (_observe("reported", news, objective, alerting.rule, now),)
     # Page windows that the owner wrote for a late metric are meant for its verdicts, too.
     quiet = alerting.rule if alerting.chosen else alerting.rule.only(Severity.TICKET)
     watched = []
     if measured.stand_in is not None:
         watched.append(_observe("reported", measured.stand_in, objective, alerting.rule, now, covered=False))
     if measured.lag is not None:
-        watched.append(_observe("verified", measured.counts, objective, quiet, now, lag=measured.lag))
-    if measured.arrivals is not None:
-        watched.append(_observe("arrivals", measured.arrivals, objective, quiet, now, covered=False))
+        watched.append(_observe("verified", measured.by_task, objective, quiet, now, lag=measured.lag))
+    if measured.by_news is not None:
+        watched.append(_observe("arrivals", measured.by_news, objective, quiet, now, covered=False))
     return tuple(watched)
 
 

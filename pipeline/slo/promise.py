@@ -130,7 +130,6 @@ def _slicing(
     if window is not None and minutes > window.duration.minutes:
         what = f"a slice of {spell_minutes(minutes)} is longer than the window of {window.duration}"
         findings.report((*path, "timeSliceWindow"), what, "shorten the slice")
-    good_at = spec.time_slice_target
-    if good_at is None and wanted["timeSliceTarget"]:
-        return None
-    return Slicing(minutes, Fraction(good_at) if good_at is not None else None)
+    if not wanted["timeSliceTarget"]:
+        return Slicing(minutes)
+    return Slicing(minutes, Fraction(spec.time_slice_target)) if spec.time_slice_target is not None else None

@@ -108,7 +108,7 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     fix = (
         "indent with spaces"
         if "'\\t'" in what
-        else "check the indentation, colons and quotes of this line and the one before"
+        else "check the indentation, brackets, colons and quotes of this line and the one before"
     )
     return Problem(file, line, column, what, fix)
 

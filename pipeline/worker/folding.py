@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -34,7 +35,7 @@ class Arrival(NamedTuple):
 
 
 class Folding:
-    """Folds and writes. `fold` returns once the batch before is written; `acked` is called when its turn comes."""
+    """Folds and writes. `fold` returns once the batch before is written; the acks come in their order."""
 
     def __init__(
         self, store: Store, settings: Settings, forward: Callable[[dict[int, list[bytes]]], Awaitable[None]]
@@ -52,16 +53,19 @@ class Folding:
         """Monotonic time since when the store has refused a write; None: it takes them."""
         self.events = 0
 
-    async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[], Awaitable[None]]) -> None:
-        """Fold a batch and start to write it. Raises what the fold raises: the process must stop then."""
+    async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[int, int], Awaitable[None]]) -> None:
+        """Fold a batch and start to write it; `ack(start, end)` is called when those arrivals are durable.
+
+        Raises what the fold raises: the process must stop then.
+        """
         loop = asyncio.get_running_loop()
-        for chunk, last in self._chunks(arrivals):
-            snapshot, positions = await loop.run_in_executor(self._compute, self._fold, chunk)
+        for start, end in self._chunks(arrivals):
+            snapshot, positions = await loop.run_in_executor(self._compute, self._fold, arrivals[start:end])
             await self._forward(self._by_partition(snapshot.forwards))
             if self._acking is not None:
                 await self._acking
             self._in_flight = self._writing.submit(self._write, snapshot, positions)
-            self._acking = asyncio.create_task(self._finish(self._in_flight, ack if last else None))
+            self._acking = asyncio.create_task(self._finish(self._in_flight, partial(ack, start, end)))
 
     def _by_partition(self, forwards: Sequence[tuple[str, bytes]]) -> dict[int, list[bytes]]:
         lines: dict[int, list[bytes]] = {}
@@ -92,18 +96,17 @@ class Folding:
 
     # --- in the fold thread -----------------------------------------------------------------------
 
-    def _chunks(self, arrivals: Sequence[Arrival]) -> list[tuple[list[Arrival], bool]]:
+    def _chunks(self, arrivals: Sequence[Arrival]) -> Iterator[tuple[int, int]]:
         """Split a batch where it would hold more than `worker.events`, by the number of lines."""
-        chunks: list[list[Arrival]] = [[]]
-        held = 0
-        for arrival in arrivals:
+        start = held = 0
+        for i, arrival in enumerate(arrivals):
             n = arrival.payload.count(b"\n") + 1
-            if chunks[-1] and held + n > self._settings.worker.events:
-                chunks.append([])
-                held = 0
-            chunks[-1].append(arrival)
+            if i > start and held + n > self._settings.worker.events:
+                yield start, i
+                start, held = i, 0
             held += n
-        return [(chunk, i == len(chunks) - 1) for i, chunk in enumerate(chunks)]
+        if arrivals:
+            yield start, len(arrivals)
 
     def _fold(self, arrivals: Sequence[Arrival]) -> tuple[Snapshot, dict[int, int]]:
         snapshot, positions = Snapshot(), {}
@@ -174,7 +177,6 @@ class Folding:
     def _blocked(self, since: float | None) -> None:
         self.blocked_since = since
 
-    async def _finish(self, written: Future[None], ack: Callable[[], Awaitable[None]] | None) -> None:
+    async def _finish(self, written: Future[None], ack: Callable[[], Awaitable[None]]) -> None:
         await asyncio.wrap_future(written)
-        if ack is not None:
-            await ack()
+        await ack()

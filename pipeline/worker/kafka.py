@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -41,7 +43,7 @@ def faust_app(settings: Settings) -> Any:
         table_standby_replicas=0,
         store="memory://",
         web_enabled=False,
-        datadir=None,
+        datadir=str(Path(tempfile.gettempdir()) / "trueup-faust"),  # Faust makes it; nothing is kept there
         id_format="{id}",
         version=1,
     )
@@ -66,7 +68,7 @@ def raw_topic(app: Any, *names: str) -> Any:
 
 def received(message: Any) -> int:
     """The Kafka timestamp of a message in microseconds."""
-    return round(message.timestamp * 1_000) * 1_000
+    return int(round(message.timestamp * 1_000) * 1_000)
 
 
 def of_this_generation(app: Any, batch: Iterable[Any]) -> list[Any]:

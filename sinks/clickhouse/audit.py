@@ -28,7 +28,8 @@ EVENTS_PER_QUERY = 1_000_000
 """Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
 
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
-TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", "seq", "last_seen"))
+_LOG_ONLY = ("seq", "last_seen", "passed_on")
+TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", *_LOG_ONLY))
 _EMPTY_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
 _NOTHING = {str: "", int: "0", dict: "{}", list: "[]", type(None): "null"}
 _NO_TASK = TaskRow(0, 0, "", status="")

@@ -98,7 +98,7 @@ def error_code(error: ClickHouseError) -> int | None:
 def insert_lines(client: Client, statement: bytes, lines: Sequence[bytes]) -> None:
     """Insert encoded rows by an `insert_statement`."""
     with translated():
-        client.raw_insert(None, insert_block=b"\n".join([statement, *lines]), settings=PINNED, fmt=_FORMAT)
+        client.raw_insert(None, insert_block=b"\n".join([statement, *lines]), settings=PINNED, fmt=_FORMAT)  # type: ignore[arg-type]
 
 
 def insert_statement(client: Client, table: str, columns: Sequence[str]) -> bytes:

@@ -13,7 +13,7 @@ from importlib.resources import files
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse.client import Address, connect, insert_lines, insert_statement, translated
+from sinks.clickhouse.client import Address, connect, insert_lines, insert_statement, select_lines, translated
 from sinks.port import Refused
 
 RETAINED = {
@@ -64,14 +64,11 @@ def pending(address: Address) -> list[Migration]:
     """Those not applied yet. Raises Refused if one was changed after it was applied."""
     with translated():
         client = connect(address, database="")
-        exists = client.query(
-            "SELECT count() FROM system.tables WHERE database = {d:String} AND name = 'migrations'",
-            parameters={"d": address.database},
-        ).first_row[0]
-        if not exists:
+        exists = "SELECT 1 FROM system.tables WHERE database = {d:String} AND name = 'migrations'"
+        if not select_lines(client, exists, {"d": address.database}):
             return known()
-        client = connect(address)
-        applied = dict(client.query("SELECT number, checksum FROM migrations FINAL").result_rows)
+        lines = select_lines(connect(address), "SELECT number, checksum FROM migrations FINAL")
+        applied: dict[int, str] = dict(msgspec.json.decode(line) for line in lines)
     for migration in known():
         if applied.get(migration.number, migration.checksum) != migration.checksum:
             raise Refused(

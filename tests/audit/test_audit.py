@@ -7,14 +7,11 @@ from importlib.resources import files
 
 import pytest
 
-from pipeline.fold.partition import PartitionFold
-from schemas.event import FIELDS
 from schemas.rows import COUNTS
 from schemas.units import MICRO, MINUTE_US, bucket
 from sinks.clickhouse.client import select_lines
 from sinks.clickhouse.store import RAW_COLUMNS
-from sinks.port import write
-from tests.audit.logs import BEGIN, LENGTH, Log
+from tests.audit.logs import BEGIN, Log
 from tests.audit.world import PARTITIONS, World, steps
 
 
@@ -85,7 +82,7 @@ def test_a_range_compares_its_windows_and_the_tasks_with_events_in_it(landed: Wo
         == landed.rows(
             f"SELECT count() FROM window_rows FINAL WHERE {inside} AND tasks_finished + tasks_abandoned > 0"
         )[0][0]
-    )  # noqa: S608, E501
+    )
     assert (found.tasks > 0) == (found.windows > 0)
 
 

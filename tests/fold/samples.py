@@ -18,29 +18,39 @@ _ROOT = {"kind": "agent_run", "root": 1}
 
 TEMPLATES: dict[str, dict[str, Any]] = {
     "step": {"kind": "step"},
+    "root": {**_ROOT, "value": "success"},
+    "claims success": {"kind": "claim", "root": 1, "value": "success", "explicit": 1},
+    "root says failure": {**_ROOT, "value": "failure", "explicit": 1},
+    "verdict failure": {"kind": "verdict", "value": "failure", "name": "customer", "weight": 10**12},
+    "corrected": {"kind": "intervention", "name": "corrected", "number": MINUTE, "cost": 41},
     "call": {"kind": "model_call", "input_tokens": 7, "output_tokens": 3, "cost": 11},
+    "answer told": {"kind": "model_call", "scope": "x", "response_id": "r", "input_tokens": 1, "cost": 61},
+    "answer told by its SDK": {"kind": "model_call", "scope": "com.anthropic.sdk.python", "response_id": "r"},
+    "answer told by another": {"kind": "model_call", "scope": "y", "response_id": "r", "output_tokens": 1},
     "unpriced call": {"kind": "model_call", "input_tokens": 5, "error_type": "timeout"},
-    "silent call": {"kind": "model_call", "cost": 0},
-    "root call": {"kind": "model_call", "root": 1, "value": "success"},
-    "tool": {"kind": "tool_call"},
-    "failed tool": {"kind": "tool_call", "error_type": "500", "cost": 13},
+    "failed call": {"kind": "model_call", "error_type": "timeout"},
+    "free call": {"kind": "model_call", "cost": 0},
+    "call says success": {"kind": "model_call", "root": 1, "value": "success", "explicit": 1},
+    "tool": {"kind": "tool_call", "name": "server.find"},
+    "failed tool": {"kind": "tool_call", "name": "find", "error_type": "500", "cost": 13},
+    "same tool call": {"kind": "tool_call", "name": "look", "response_id": "r", "cost": 67},
     "retrieval": {"kind": "retrieval", "cost": 17},
     "embedding": {"kind": "embedding", "input_tokens": 2, "cache_read_tokens": 1, "cost": 19},
     "guardrail": {"kind": "guardrail", "cost": 23},
     "run": {"kind": "agent_run", "cost": 1_000_000},
+    "failed run": {"kind": "agent_run", "error_type": "crash"},
+    "untold run": {"kind": "agent_run", "scope": "autogen-core"},
     "workflow run": {"kind": "workflow_run", "cost": 2_000_000},
+    "setup": {"kind": "setup", "cost": 71},
+    "setup says success": {"kind": "setup", "root": 1, "value": "success", "explicit": 1},
     "other": {"kind": "other", "cost": 29},
-    "root": {**_ROOT, "value": "success"},
-    "failed root": {**_ROOT, "value": "failure"},
+    "other root": {"kind": "other", "root": 1, "value": "failure", "error_type": "503"},
+    "root with cost": {**_ROOT, "value": "success", "cost": 73},
     "root says success": {**_ROOT, "value": "success", "explicit": 1, "cost": 31},
-    "root says failure": {**_ROOT, "value": "failure", "explicit": 1},
     "root says gave up": {**_ROOT, "value": "gave_up", "explicit": 1, "cost": 37},
-    "claims success": {"kind": "claim", "root": 1, "value": "success", "explicit": 1},
     "claims escalated": {"kind": "claim", "root": 1, "value": "escalated", "explicit": 1},
     "verdict success": {"kind": "verdict", "value": "success", "name": "qa", "weight": SECOND},
-    "verdict failure": {"kind": "verdict", "value": "failure", "name": "customer", "weight": 10**12},
     "verdict inconclusive": {"kind": "verdict", "value": "inconclusive", "name": "qa", "weight": 2 * SECOND},
-    "corrected": {"kind": "intervention", "name": "corrected", "number": MINUTE, "cost": 41},
     "interrupted": {"kind": "intervention", "name": "interrupted"},
     "escalated": {"kind": "intervention", "name": "escalated", "number": 2 * MINUTE},
     "approved": {"kind": "intervention", "name": "approved"},
@@ -57,15 +67,21 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "scored 0": {"kind": "score", "name": "judge", "number": 0},
     "scored by rules": {"kind": "score", "name": "rules", "number": SECOND},
     "not scored": {"kind": "score", "name": "judge"},
+    "link": {"kind": "link", "value": "elsewhere"},
+    "other link": {"kind": "link", "value": "nowhere"},
 }
+LINKS = ("link", "other link")
+MOVING = ("step", "root", "claims success", "root says failure", "corrected", "verdict failure")
+"""What moves a task from one window to another, or changes what it counts there."""
+
 TOLD: tuple[dict[str, Any], ...] = (
     {"workflow": "w"},
     {"workflow": "v", "duration": 5},
     {"workflow": "w", "agent": "bot", "model": "m", "duration": 1_000, "task_source": "attribute"},
-    {"workflow": "w", "case_type": "refund", "duration": 70 * SECOND},
-    {"agent": "bot", "model": "n", "task_source": "metadata.task_id"},
+    {"workflow": "w", "case_type": "refund", "duration": 70 * SECOND, "trace_id": "u"},
+    {"agent": "bot", "model": "n", "task_source": "metadata.task_id", "trace_id": ""},
 )
-"""What an event may say of its dimensions; how long a span took; where the task id was found."""
+"""What an event may say of its dimensions; how long a span took; its trace, and where its task was found."""
 
 TASKS = ("a", "b", "c")
 TIMES = (0, SECOND, MINUTE - 1, MINUTE, MINUTE + SECOND, 3 * MINUTE)
@@ -78,6 +94,8 @@ class Spec(NamedTuple):
     task: str = "a"
     at: int = 0
     told: int = 0
+    parent: int | None = None
+    """Of a span: the number of its parent."""
 
 
 class Again(NamedTuple):
@@ -87,34 +105,36 @@ class Again(NamedTuple):
     told_as: Spec | None = None
 
 
-def event(spec: Spec, event_id: str) -> Event:
-    """The event of a spec. Its id decides its hash, and so how it ranks among equals."""
-    told = {"task_source": "trace", **TOLD[spec.told]}
+def event(spec: Spec, number: int) -> Event:
+    """The event of a spec. Its number decides its id, so its hash, and so how it ranks among equals."""
+    told = {"task_source": "trace", "trace_id": "t", **TOLD[spec.told]}
     at, duration = BASE + spec.at, told.pop("duration", 0)
     values: dict[str, Any] = dict.fromkeys(Event.__struct_fields__, "")
     values |= dict.fromkeys((name for name in Event.__struct_fields__ if name.endswith("_tokens")), None)
     values |= {"root": 0, "explicit": 0, "weight": 0, "cost": None, "number": None, "flag": None}
-    values |= {"attributes": {}, "stage": "production", "tenant": "t", "trace_id": f"trace-{spec.told}"}
-    values |= {"event_id": event_id, "hash": event_hash(event_id), "task_id": spec.task, "at": at}
+    values |= {"attributes": {}, "stage": "production", "tenant": "t", "task_id": spec.task, "at": at, "start": at}
     values |= told | TEMPLATES[spec.template]
-    values["start"] = at - duration if values["kind"] in SPANS else at
-    return Event(**values)
+    event_id = f"record-{number}"
+    if values["kind"] in SPANS:
+        event_id = f"{values['trace_id']}:span-{number}"
+        values["start"] = at - duration
+        values["parent_id"] = "" if spec.parent is None else f"span-{spec.parent}"
+    return Event(**values | {"event_id": event_id, "hash": event_hash(event_id)})
 
 
-specs = st.builds(
-    Spec,
-    template=st.sampled_from(list(TEMPLATES)),
-    task=st.sampled_from(TASKS),
-    at=st.sampled_from(TIMES),
-    told=st.integers(0, len(TOLD) - 1),
-)
-moving = st.builds(
-    Spec,
-    template=st.sampled_from(("step", "root", "claims success", "root says failure", "corrected", "verdict failure")),
-    task=st.sampled_from(TASKS),
-    at=st.sampled_from((0, MINUTE)),
-    told=st.sampled_from((0, 0, 0, 1)),
-)
-"""Of those that move a task from one window to another."""
+def _specs(templates: tuple[str, ...], times: tuple[int, ...], told: tuple[int, ...]) -> st.SearchStrategy[Spec]:
+    return st.builds(
+        Spec,
+        template=st.sampled_from(templates),
+        task=st.sampled_from(TASKS),
+        at=st.sampled_from(times),
+        told=st.sampled_from(told),
+        parent=st.none() | st.integers(0, 6),
+    )
+
+
+specs = _specs(tuple(TEMPLATES), TIMES, tuple(range(len(TOLD))))
+unlinked = _specs(tuple(name for name in TEMPLATES if name not in LINKS), TIMES, tuple(range(len(TOLD))))
+moving = _specs(MOVING, (0, MINUTE), (0, 0, 0, 1))
 without_task = st.sampled_from((Spec("costs operations", task=""), Spec("outcome", task="")))
-again = st.builds(Again, which=st.integers(0, 30), told_as=st.none() | specs)
+again = st.builds(Again, which=st.integers(0, 30), told_as=st.none() | unlinked)

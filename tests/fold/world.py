@@ -6,13 +6,16 @@ Every row line is written by itself, so a crash or another owner can come betwee
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from pipeline.fold.partition import Clock, Message, PartitionFold
 from pipeline.fold.task import rebuild
 from schemas.event import Event, encode_line
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
+from schemas.words import Kind
 from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
 from tests.fold import reference
@@ -34,6 +37,24 @@ class Meanwhile(NamedTuple):
     fails: bool = False
 
 
+class _Forward(NamedTuple):
+    task_id: str
+    line: bytes
+
+
+class _Line(NamedTuple):
+    table: str
+    line: bytes
+
+
+class _Written(NamedTuple):
+    position: int
+    next_offset: int
+
+
+_Step = _Forward | _Line | _Written
+
+
 class World:
     """The state of a schedule. Its methods are the steps; offsets count from 0 without gaps."""
 
@@ -43,6 +64,7 @@ class World:
         self.keep, self.fold_class, self.order = keep, fold, order
         self.store = MemoryStore()
         self.log: list[Entry] = []
+        self.forwarded: set[tuple[str, bytes]] = set()
         self.committed = 0
         self.plan: deque[Meanwhile] = deque()
         self.zombies: list[Owner] = []
@@ -55,10 +77,9 @@ class World:
         held = [e for entry in self.log for e in entry.events]
         for one in told:
             if isinstance(one, Spec):
-                held.append(event(one, f"e{len(held)}"))
+                held.append(event(one, len(held)))
             elif held:
-                first = held[-1 - one.which % len(held)]
-                held.append(event(one.told_as, first.event_id) if one.told_as else first)
+                held.append(_told_again(held[-1 - one.which % len(held)], one, len(held)))
         new = held[sum(len(entry.events) for entry in self.log) :]
         self.log.append(Entry(len(self.log), received, new))
 
@@ -140,7 +161,7 @@ class World:
     def check_rows(self) -> None:
         """Every stored row is what the log up to the row's seq adds up to."""
         stored = [*self.store.task_rows.values(), *self.store.window_rows.values()]
-        history = {seq: reference.task_rows(self.log, seq) for seq in {row.seq for row in stored}}
+        history = {seq: reference.Tasks(self.log, seq).rows() for seq in {row.seq for row in stored}}
         for row in stored:
             if isinstance(row, TaskRow):
                 check_task(row, history[row.seq][row.task_id])
@@ -150,21 +171,34 @@ class World:
 
     def check_end(self) -> None:
         """The stored rows are those of the whole log, neither more nor fewer."""
-        rows = reference.task_rows(self.log)
+        expected = reference.Tasks(self.log)
+        rows = expected.rows()
         stored = {row.task_id: row for row in self.store.task_rows.values()}
         assert stored.keys() == rows.keys()
         for task_id, row in stored.items():
             check_task(row, rows[task_id])
             check_rebuilt(row, self.store)
         check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
+        assert self.forwarded == expected.forwards()
         self._check_events()
 
     def _check_events(self) -> None:
+        """A task has its first occurrences of each event, but not what a linked one passed on."""
+        linked: set[str] = set()
         firsts: dict[tuple[str, int], tuple[int, Event]] = {}
         for entry in self.log:
             for index, one in enumerate(entry.events):
-                firsts.setdefault((one.task_id, one.hash), (reference.position(entry, index), one))
+                if one.kind == Kind.LINK or one.task_id not in linked:
+                    firsts.setdefault((one.task_id, one.hash), (reference.position(entry, index), one))
+                if one.kind == Kind.LINK:
+                    linked.add(one.task_id)
         assert {key[1:]: value for key, value in self.store.raw.items()} == firsts
+
+
+def _told_again(first: Event, again: Again, number: int) -> Event:
+    if again.told_as is None:
+        return first
+    return msgspec.structs.replace(event(again.told_as, number), event_id=first.event_id, hash=first.hash)
 
 
 class Owner:
@@ -172,7 +206,7 @@ class Owner:
 
     def __init__(self, world: World, next_offset: int) -> None:
         self._world = world
-        self._pending: deque[tuple[str, bytes] | tuple[int, int]] = deque()
+        self._pending: deque[_Step] = deque()
         self._loads = 0
         self.next_offset = self.durable_offset = next_offset
         self._fold = world.fold_class(
@@ -180,28 +214,33 @@ class Owner:
         )
 
     def fold(self, messages: int) -> None:
-        batch = self._world.log[self.next_offset : self.next_offset + messages]
-        if not batch:
+        entries = self._world.log[self.next_offset : self.next_offset + messages]
+        if not entries:
             return
+        batch = [_message(entry) for entry in entries]
         self._loads = 0
         try:
-            snapshot = self._fold.fold([_message(entry) for entry in batch])
+            unheld = self._fold.unheld(batch)
+            stored = self._store().stored_tasks({PARTITION: unheld})
+            snapshot = self._fold.fold(batch, set(unheld) - stored)
         except Transient:
             return
-        self.next_offset = batch[-1].offset + 1
+        self.next_offset = entries[-1].offset + 1
+        self._pending.extend(_Forward(*each) for each in snapshot.forwards)
         for table in self._world.order:
-            self._pending.extend((table, line) for line in getattr(snapshot, table))
-        self._pending.append((self._fold.position, self.next_offset))
+            self._pending.extend(_Line(table, line) for line in getattr(snapshot, table))
+        self._pending.append(_Written(self._fold.position, self.next_offset))
 
     def write(self, lines: int) -> None:
         for _ in range(min(lines, len(self._pending))):
-            step = self._pending.popleft()
-            match step:
-                case str(table), bytes(line):
+            match self._pending.popleft():
+                case _Forward() as sent:
+                    self._world.forwarded.add(sent)
+                case _Line(table, line):
                     self._world.store.write(table, [line])
-                case int(position), int(offset):
+                case _Written(position, next_offset):
                     self._fold.written(position)
-                    self.durable_offset = offset
+                    self.durable_offset = next_offset
 
     # --- the port that its fold loads through ----------------------------------------------------
 
@@ -216,6 +255,9 @@ class Owner:
 
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         return self._store().events(partition, upto)
+
+    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
+        return self._store().stored_tasks(task_ids)
 
     def newest_window(self, partition: int) -> int:
         return self._store().newest_window(partition)

@@ -230,6 +230,19 @@ def test_close_waits_no_longer_than_its_timeout_and_counts_the_rest(
     assert drops.counts == {DropReason.DELIVERY_FAILED: 7}
 
 
+def test_many_shutdowns_without_a_broker_take_the_time_of_one(make: Make, kafka: MemoryKafka, drops: Drops) -> None:
+    kafka.down = True
+    outboxes = [make() for _ in range(5)]
+    for outbox in outboxes:
+        outbox.offer(b"x", 1)
+    outboxes[0].close(0.05)
+    started = time.monotonic()
+    for outbox in outboxes[1:]:
+        outbox.close(20)
+    assert time.monotonic() - started < 10
+    assert drops.counts == {DropReason.BROKER_UNREACHABLE: 5}
+
+
 def test_what_is_offered_after_the_end_is_counted(make: Make, drops: Drops, kafka: MemoryKafka) -> None:
     outbox = make()
     outbox.close(1)

@@ -81,8 +81,7 @@ def test_a_rush_hour_needs_more_bad_events_than_its_month_would() -> None:
     quiet = [Row(minute, 0, 1, 1) for minute in range(0, week, 144)]
     calm = Series([*quiet, Row(week, 2, 2, 2)])
     busy = Series([*quiet, *(Row(week + minute, minute % 2, 1, 1) for minute in range(60))])
-    assert read(calm, week, steady)[0].required == 3
-    assert read(busy, week + 59, steady)[0].required > 3
+    assert read(calm, week, steady)[0].required < read(busy, week + 59, steady)[0].required
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 10**9))

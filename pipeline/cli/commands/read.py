@@ -57,22 +57,22 @@ def audit(
 
     Safe beside running workers. Exit 1 if anything differs.
     """
-    from sinks.clickhouse.audit import audit as compare
-
     from pipeline.cli.show import emit, print_table
     from pipeline.config import load
     from pipeline.connections import client_of
+    from pipeline.report.audited import sentence, summary
+    from sinks.clickhouse.audit import audit as compare
 
     settings = load(config)
     found = compare(client_of(settings), epoch=settings.kafka.epoch, start=moment(start), end=moment(end))
     if output is not Output.TABLE:
-        emit(found.summary())
+        emit(summary(found))
     else:
         if found.differences:
             columns = ("kind", "partition", "key", "column", "stored", "recomputed")
             print_table(columns, ([getattr(d, name) for name in columns] for d in found.differences))
-        typer.echo(found.sentence())
-    if found.count:
+        typer.echo(sentence(found))
+    if found.total:
         raise typer.Exit(exits.DIFFERENT)
 
 

@@ -113,12 +113,16 @@ class Outbox:
             return self._changed.wait_for(lambda: next(iter(self._held), newest + 1) > newest, max(0.0, timeout))
 
     def close(self, timeout: float) -> None:
-        """Refuse what comes from now on, wait up to `timeout` seconds, then drop and count the rest."""
+        """Refuse what comes from now on, wait up to `timeout` seconds, then drop and count the rest.
+
+        Where another outbox waited for the same broker in vain already, it does not wait again.
+        """
         with self._changed:
             if self._closing:
                 return
             self._closing = True
-        self.flush(timeout)
+        if not self.flush(0 if self._shared.given_up else timeout):
+            self._shared.given_up = not self._shared.connected
         with self._changed:
             self._stopped = True
             rest = sum(message.count for message in self._held.values())

@@ -94,6 +94,8 @@ class SharedProducer:
         self._failures = 0
         self._retry_at = float("-inf")
         self._last_error = "not connected yet"
+        self.given_up = False
+        """A shutdown waited in vain for a connection: the next one need not."""
 
     def forked(self) -> None:
         """In a child: the parent's connection is not ours. Keep it from being finalised, and start over."""
@@ -119,6 +121,7 @@ class SharedProducer:
                 if self._users > 0:
                     self._generation += 1
                     self._producer = producer
+                    self.given_up = False
                     return self._generation, producer
             producer.close()
             raise UnreachableError("closed")

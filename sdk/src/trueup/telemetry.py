@@ -152,10 +152,11 @@ class Telemetry(Emitter):
         self._closed = True
         atexit.unregister(self.shutdown)
         deadline = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
-        self.flush(_left(deadline))
-        for exporter in self._kafka_exporters():
-            exporter.shutdown(_left(deadline))
         with self.guard():
+            self._spans.force_flush()
+            self._logs.force_flush()
+            for exporter in self._kafka_exporters():
+                exporter.shutdown(_left(deadline))
             for part in (*self._owned, self._spans, self._logs):
                 part.shutdown()
         self.refused.tell_rest()

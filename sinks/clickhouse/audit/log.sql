@@ -61,6 +61,23 @@ placed AS (
     FROM messages
 ),
 
+-- The events of a trace whose task became known are in the log again as that task's; links are no news.
+superseded AS (
+    SELECT DISTINCT partition, task_id, hash
+    FROM raw_events
+    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND task_id IN (
+        SELECT task_id FROM raw_events
+        WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND kind = 'link'
+    )
+),
+
+-- What came after the link went straight on to the task, and landed there.
+sent_on AS (
+    SELECT sum(passed_on) AS passed_on
+    FROM task_rows FINAL
+    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
+),
+
 judged AS (
     SELECT
         *,
@@ -83,8 +100,8 @@ judged AS (
 )
 
 SELECT
-    sum(events),
-    sumIf(toInt64(told) - toInt64(events), is_told),
+    sum(events) - (SELECT count() FROM superseded),
+    sumIf(toInt64(told) - toInt64(events), is_told) - (SELECT passed_on FROM sent_on),
     sum(length(differences)),
     arrayFlatten(groupArraySortedIf({detail:UInt32})(differences, notEmpty(differences)))
 FROM judged

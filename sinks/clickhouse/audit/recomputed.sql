@@ -11,7 +11,8 @@ WITH
 (v -> if(v < 128, v, 64 * shift(v) + bitShiftRight(v, shift(v)))) AS bucket,
 -- What outranks what: first by a level of 0 to 3, then by a time in microseconds, then by an event's hash.
 -- It is one number, and not a tuple, because that needs a tenth of the memory.
-((level, time, hash) -> bitShiftLeft(toUInt128(level), 124) + bitShiftLeft(toUInt128(time + 576460752303423488), 64) + hash) AS rank,
+((level, time, hash) -> bitShiftLeft(toUInt128(level), 124) + bitShiftLeft(toUInt128(time + 576460752303423488), 64) + hash)
+    AS rank,
 -- From where on the rows of a partition may still be moving.
 (p -> transform(p, {partitions:Array(UInt16)}, {ends:Array(UInt64)}, toUInt64(0))) AS end_of,
 
@@ -32,27 +33,22 @@ events AS (
         *,
         kind IN ('model_call', 'tool_call', 'retrieval', 'embedding', 'guardrail') AS is_action,
         kind IN ('agent_run', 'workflow_run') AS is_rollup,
-        is_action OR is_rollup OR kind IN ('step', 'other') AS is_span,
-        is_span OR kind IN ('claim', 'intervention') AS is_work,
-        kind = 'claim' OR (is_span AND root = 1) AS is_claim,
-        -- Tokens are those of leaf calls: the spans above repeat them.
-        kind IN ('model_call', 'embedding') AS uses_model,
-        -- A root's cost is the agent's own account of the task; a roll-up below it repeats its steps.
-        is_span AND root = 1 AND cost IS NOT NULL AS is_account,
-        is_span AND root = 0 AND is_action AND kind != 'tool_call' AS is_step_cost,
-        multiIf(
-            kind = 'cost', name,
-            kind = 'intervention' AND cost IS NOT NULL, 'human',
-            root = 0 AND kind IN ('tool_call', 'step', 'other') AND cost IS NOT NULL, 'tool',
-            ''
-        ) AS cost_category,
+        -- Spans that group others. Preparation is a span, but neither work nor a part of a run.
+        is_rollup OR kind IN ('step', 'other') AS is_frame,
+        is_action OR is_frame OR kind = 'setup' AS is_span,
+        is_action OR is_frame OR kind IN ('claim', 'intervention') OR root = 1 AS is_work,
+        -- A plain span of a trace that no task is known for may be anybody's: it makes no task of it.
+        is_work AND NOT (kind = 'other' AND task_source = 'trace' AND explicit = 0) AS is_of_an_agent,
+        (is_span OR kind = 'claim') AND root = 1 AS is_claim,
+        error_type != '' AS has_failed,
+        input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
         -- How well a piece of work knows what it belongs to; of equals the earliest.
         rank(multiIf(root = 1, 3, is_rollup, 2, is_span, 1, 0), -at, hash) AS telling,
         -- A stated claim beats one that was read off a status; then the latest counts.
         rank(explicit, at, hash) AS claiming,
         rank(0, at, hash) AS latest
     FROM (
-        SELECT * EXCEPT (attributes, event_id, span_id, parent_id)
+        SELECT * EXCEPT (attributes)
         FROM raw_events
         WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND task_id != ''
             AND seq < end_of(partition)
@@ -62,13 +58,123 @@ events AS (
     )
 ),
 
+spans AS (
+    SELECT
+        partition, task_id, hash, event_id AS id, concat(trace_id, ':', parent_id) AS parent,
+        kind, is_frame, has_failed, latest, start, at, scope, response_id,
+        splitByChar('.', toString(name))[-1] AS tool
+    FROM events
+    WHERE is_span
+),
+
+-- Instrumentations overlap, and tell a call twice. Either it lies, however deep, below its like: a model
+-- call below a model call, a tool call below one of the same tool or with the same call id ...
+below AS (
+    WITH RECURSIVE descents AS (
+        SELECT
+            span.partition AS partition, span.task_id AS task_id, span.hash AS hash, span.id AS id,
+            span.kind AS kind, span.tool AS tool, span.response_id AS response_id,
+            call.kind AS call_kind, call.tool AS call_tool, call.response_id AS call_response_id,
+            1 AS depth
+        FROM spans AS span
+        JOIN (SELECT * FROM spans WHERE kind IN ('model_call', 'tool_call')) AS call
+            ON span.partition = call.partition AND span.task_id = call.task_id AND span.parent = call.id
+        UNION ALL
+        SELECT
+            span.partition, span.task_id, span.hash, span.id, span.kind, span.tool, span.response_id,
+            descents.call_kind, descents.call_tool, descents.call_response_id,
+            descents.depth + 1
+        FROM descents
+        JOIN spans AS span
+            ON span.partition = descents.partition AND span.task_id = descents.task_id AND span.parent = descents.id
+        WHERE descents.depth < 64
+    )
+    SELECT DISTINCT partition, task_id, hash FROM descents
+    WHERE kind = call_kind
+        AND (kind = 'model_call' OR tool = call_tool OR (response_id != '' AND response_id = call_response_id))
+),
+
+-- ... or a model call has the same answer as another one of another scope and of the same time. Of the two
+-- the SDK's own repeats the instrumentation's, else the shorter repeats the longer.
+answers AS (
+    SELECT
+        partition, task_id, response_id, hash, scope, start, at,
+        (scope != 'com.anthropic.sdk.python', at - start, bitNot(hash)) AS merit
+    FROM spans
+    WHERE kind = 'model_call' AND response_id != '' AND (partition, task_id, hash) NOT IN below
+),
+repetitions AS (
+    SELECT partition, task_id, hash FROM below
+    UNION DISTINCT
+    SELECT one.partition, one.task_id, one.hash
+    FROM answers AS one
+    JOIN answers AS other
+        ON one.partition = other.partition AND one.task_id = other.task_id AND one.response_id = other.response_id
+    WHERE one.scope != other.scope AND one.start <= other.at AND other.start <= one.at AND other.merit > one.merit
+),
+
+-- Whether a run failed: from the root that ended last along the frame that ended last, to the end. A root
+-- is a frame whose parent is not here.
+roots AS (
+    SELECT
+        partition, task_id, count() AS roots, argMax(id, latest) AS last_root, argMax(has_failed, latest) AS has_failed
+    FROM spans
+    WHERE is_frame AND (partition, task_id, parent) NOT IN (SELECT partition, task_id, id FROM spans)
+    GROUP BY partition, task_id
+),
+last_children AS (
+    SELECT partition, task_id, parent, argMax(id, latest) AS id, argMax(has_failed, latest) AS has_failed
+    FROM spans
+    WHERE is_frame
+    GROUP BY partition, task_id, parent
+),
+runs AS (
+    WITH RECURSIVE path AS (
+        SELECT partition, task_id, roots, last_root AS id, has_failed, 1 AS depth FROM roots
+        UNION ALL
+        SELECT path.partition, path.task_id, path.roots, next.id, next.has_failed, path.depth + 1
+        FROM path
+        JOIN last_children AS next
+            ON next.partition = path.partition AND next.task_id = path.task_id AND next.parent = path.id
+        WHERE NOT path.has_failed AND path.depth < 64
+    )
+    SELECT partition, task_id, any(roots) AS roots, max(has_failed) AS is_failed_on_path
+    FROM path
+    GROUP BY partition, task_id
+),
+
+-- What an event counts for. A call that is told already counts for nothing but its task's time and names.
+counted AS (
+    SELECT
+        *,
+        is_action AND (partition, task_id, hash) NOT IN repetitions AS is_counted,
+        is_counted AND kind = 'model_call' AS is_model_call,
+        is_counted AND kind = 'tool_call' AS is_tool_call,
+        -- Tokens are those of leaf calls: the spans above repeat them.
+        is_counted AND kind IN ('model_call', 'embedding') AS uses_model,
+        -- A call that failed and tells no tokens has used none.
+        has_usage OR has_failed AS is_usage_known,
+        -- A root's cost is the agent's own account of the task; a run's below it repeats its steps.
+        is_span AND root = 1 AND cost IS NOT NULL AS is_account,
+        is_counted AND root = 0 AND kind != 'tool_call' AS is_step,
+        multiIf(
+            kind = 'cost', name,
+            kind = 'intervention' AND cost IS NOT NULL, 'human',
+            root = 0 AND kind IN ('tool_call', 'step', 'other') AND cost IS NOT NULL, 'tool',
+            ''
+        ) AS cost_category,
+        if(kind = 'tool_call' AND NOT is_counted, 0, ifNull(cost, 0)) AS nano
+    FROM events
+),
+
 facts AS (
     SELECT
         partition,
         task_id,
         count() AS events,
-        max(is_work) AS has_work,
-        max(is_claim) AS is_finished,
+        max(is_of_an_agent) AS is_task,
+        max(is_claim) AS is_claimed,
+        argMinIf(value, seq, kind = 'link') AS linked_to,
         if(
             countIf(task_source NOT IN ('', 'trace')) > 0,
             minIf(task_source, task_source NOT IN ('', 'trace')),
@@ -88,13 +194,20 @@ facts AS (
         greatest(maxIf(at, is_work), 0) AS last_at,
         arraySort(groupUniqArrayIf(trace_id, is_work AND trace_id != '')) AS trace_ids,
 
-        argMaxIf(value, claiming, is_claim) AS claim,
+        argMaxIf(value, claiming, is_claim) AS told_claim,
         argMaxIf(at, claiming, is_claim) AS claim_at,
         argMaxIf(explicit, claiming, is_claim) AS claim_explicit,
         argMaxIf(value, latest, kind = 'verdict') AS verdict,
         argMaxIf(at, latest, kind = 'verdict') AS verdict_at,
         argMaxIf(name, latest, kind = 'verdict') AS verifier,
         argMaxIf(weight, latest, kind = 'verdict') AS weight,
+
+        countIf(is_frame) AS frames,
+        countIf(kind = 'agent_run') AS agent_runs,
+        argMaxIf(has_failed, latest, kind = 'agent_run') AS is_last_run_failed,
+        argMaxIf(has_failed, latest, kind = 'model_call') AS is_last_call_failed,
+        countIf(kind = 'agent_run' AND scope = 'autogen-core') AS untold_runs,
+        countIf(kind = 'agent_run' AND scope = 'autogen-core' AND NOT has_failed) AS untold_successes,
 
         sumMapIf(map(name, 1), kind = 'intervention') AS interventions,
         sumIf(ifNull(number, 0), kind = 'intervention') AS human_us,
@@ -104,24 +217,24 @@ facts AS (
         maxMapIf(map(name, (latest, assumeNotNull(number))), kind = 'score' AND number IS NOT NULL) AS last_scores,
         mapApply((evaluator, last) -> (evaluator, last.2), last_scores) AS scores,
 
-        countIf(is_action) AS actions,
-        countIf(is_action AND error_type != '') AS action_errors,
-        countIf(kind = 'model_call') AS model_calls,
-        countIf(kind = 'tool_call') AS tool_calls,
-        countIf(kind = 'tool_call' AND error_type != '') AS tool_errors,
-        countIf(uses_model AND input_tokens IS NOT NULL) AS usage_known,
+        countIf(is_counted) AS actions,
+        countIf(is_counted AND has_failed) AS action_errors,
+        countIf(is_model_call) AS model_calls,
+        countIf(is_tool_call) AS tool_calls,
+        countIf(is_tool_call AND has_failed) AS tool_errors,
+        countIf(is_model_call AND is_usage_known) AS usage_known,
         sumIf(ifNull(input_tokens, 0), uses_model) AS input_tokens,
         sumIf(ifNull(output_tokens, 0), uses_model) AS output_tokens,
         sumIf(ifNull(cache_read_tokens, 0), uses_model) AS cache_read_tokens,
         sumIf(ifNull(cache_write_tokens, 0), uses_model) AS cache_write_tokens,
         sumIf(ifNull(reasoning_tokens, 0), uses_model) AS reasoning_tokens,
-        sumMapIf(map(toUInt16(bucket(toUInt64(at - start))), 1), is_action) AS latency_us,
+        sumMapIf(map(toUInt16(bucket(toUInt64(at - start))), 1), is_counted) AS latency_us,
 
-        countIf(kind = 'model_call' AND cost IS NULL) AS unpriced,
+        countIf(is_model_call AND cost IS NULL AND NOT (has_failed AND NOT has_usage)) AS unpriced,
         argMaxIf(cost, claiming, is_account) AS root_cost,
-        sumIf(ifNull(cost, 0), is_step_cost) AS step_cost,
-        sumMapIf(map(cost_category, ifNull(cost, 0)), cost_category != '') AS costs
-    FROM events
+        sumIf(nano, is_step) AS step_cost,
+        sumMapIf(map(cost_category, nano), cost_category != '') AS costs
+    FROM counted
     GROUP BY partition, task_id
 ),
 
@@ -137,7 +250,24 @@ told AS (
 tasks AS (
     SELECT
         *,
-        multiIf(is_finished, 'finished', NOT has_work, 'announced', is_given_up, 'abandoned', 'open') AS status,
-        has_work AND NOT is_finished AND is_moving AS is_unsure
-    FROM facts LEFT JOIN told USING (partition, task_id)
+        multiIf(
+            claim_explicit = 1, 0,
+            frames = 0, is_last_call_failed,
+            roots > 3 AND agent_runs > 0, is_last_run_failed,
+            is_failed_on_path
+        ) AS run_failed,
+        -- A claim that nobody stated is what the spans tell.
+        multiIf(NOT is_claimed, '', claim_explicit = 1, toString(told_claim), run_failed = 1, 'failure', 'success')
+            AS claim,
+        multiIf(
+            linked_to != '', 'linked',
+            NOT is_task, 'announced',
+            is_claimed, 'finished',
+            is_given_up, 'abandoned',
+            'open'
+        ) AS status,
+        status IN ('abandoned', 'open') AND is_moving AS is_unsure
+    FROM facts
+    LEFT JOIN runs USING (partition, task_id)
+    LEFT JOIN told USING (partition, task_id)
 ),

@@ -1,5 +1,5 @@
 -- Task rows as the fold wrote them against what the raw events say. The tail of recomputed.sql.
--- Not compared: `seq`, and `last_seen`, which only the log knew. The answer is one row.
+-- Not compared: `seq`, and `last_seen` and `passed_on`, which only the log knew. The answer is one row.
 --
 -- empty: the columns of a row that is not there. detail: how many differing rows are told in full.
 stored AS (
@@ -8,7 +8,7 @@ stored AS (
         task_id,
         seq >= end_of(partition) AS is_moving,
         array(
-            * EXCEPT (partition, epoch, task_id, seq, last_seen)
+            * EXCEPT (partition, epoch, task_id, seq, last_seen, passed_on)
             REPLACE (
                 mapSort(interventions) AS interventions, mapSort(costs) AS costs,
                 mapSort(latency_us) AS latency_us, mapSort(scores) AS scores
@@ -38,7 +38,8 @@ recomputed AS (
             toString(cache_write_tokens), toString(reasoning_tokens),
             toString(unpriced), ifNull(toString(root_cost), 'null'), toString(step_cost),
             toString(mapSort(costs)), toString(mapSort(latency_us)), toString(mapSort(scores)),
-            toString(trace_ids)
+            toString(trace_ids),
+            toString(run_failed), toString(untold_runs), toString(untold_successes), linked_to
         ] AS columns
     FROM tasks
 ),

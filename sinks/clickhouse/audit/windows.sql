@@ -24,13 +24,13 @@ stored AS (
 placed AS (
     SELECT
         partition,
-        toUInt32(intDiv(if(is_finished, claim_at, last_at), 60000000) * 60) AS minute,
+        toUInt32(intDiv(if(status = 'finished', claim_at, last_at), 60000000) * 60) AS minute,
         tenant, workflow, stage, environment, agent, agent_version,
         if(case_type = '', 'unclassified', case_type) AS case_type,
         model,
         is_unsure,
-        is_finished,
-        claim,
+        status = 'finished' AS is_finished,
+        if(is_finished, claim, '') AS claimed,
         claim_at,
         start_at,
 
@@ -66,10 +66,10 @@ summed AS (
 
         countIf(is_finished) AS tasks_finished,
         countIf(NOT is_finished) AS tasks_abandoned,
-        countIf(claim = 'success') AS claimed_success,
-        countIf(claim = 'failure') AS claimed_failure,
-        countIf(claim = 'escalated') AS claimed_escalated,
-        countIf(claim = 'gave_up') AS claimed_gave_up,
+        countIf(claimed = 'success') AS claimed_success,
+        countIf(claimed = 'failure') AS claimed_failure,
+        countIf(claimed = 'escalated') AS claimed_escalated,
+        countIf(claimed = 'gave_up') AS claimed_gave_up,
         countIf(is_known) AS verdict_known,
         countIf(is_right) AS verdict_success,
         countIf(is_known_success) AS claimed_success_known,

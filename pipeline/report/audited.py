@@ -1,0 +1,26 @@
+"""What an audit found, in words and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sinks.clickhouse.audit import Audit
+
+
+def summary(found: Audit) -> dict[str, Any]:
+    """For machines: how many differences, the first of them, and what was compared."""
+    return {
+        "differences": found.total,
+        "told": [difference._asdict() for difference in found.differences],
+        "landed": found.landed,
+        "compared": {"tasks": found.tasks, "windows": found.windows},
+        "skipped": {"tasks": found.skipped_tasks, "windows": found.skipped_windows},
+    }
+
+
+def sentence(found: Audit) -> str:
+    """For people: the verdict first."""
+    compared = f"{found.tasks} tasks and {found.windows} windows recomputed from {found.events} events"
+    moving = f"; {found.skipped} rows were moving and are not judged" if found.skipped else ""
+    verdict = f"{found.total} DIFFERENCES" if found.total else "no difference"
+    return f"audit: {verdict}; {compared}{moving}"
