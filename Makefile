@@ -5,7 +5,7 @@ VENV := .venv
 TRUEUP := $(VENV)/bin/trueup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up demo test check bench clean
+.PHONY: help setup lock up demo kafka test check bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,8 +31,11 @@ up: setup  ## start the local stack and the worker, until Ctrl-C
 demo: setup  ## simulated agents, an incident, a live board; ends with the report and the audit
 	@$(TRUEUP) demo
 
+kafka: setup  ## Apache Kafka on loopback, fetched once into a cache; BROKERS=3 for three of them
+	@$(VENV)/bin/python -m deploy.local.kafka --brokers $(or $(BROKERS),1)
+
 test: setup  ## every test this machine has the components for
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest $(PYTEST)
 
 check: setup  ## format, lint, types, layers, dependencies
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports && $(VENV)/bin/deptry .

@@ -74,16 +74,16 @@ def draw(view: View, elapsed: float, heading: Heading, width: int, height: int) 
 
 def _title(view: View, elapsed: float, heading: Heading) -> Text:
     now = view.now
+    lag = "-" if now.lag is None else f"{max(0.0, now.lag):.1f} s"
     title = Text.assemble(("Trueup demo ", "bold"), clock(elapsed))
     if heading.seconds is not None:
-        title.append(f" of {clock(heading.seconds)}")
-    lag = "-" if now.lag is None else f"{max(0.0, now.lag):.1f} s"
-    title.append(f"   {view.tasks_per_second:.0f} tasks/s, {view.events_per_second:,.0f} events/s")
-    title.append(f"   lag {lag}")
-    title.append(f"   dead letters {now.dead_letters}", style="bold red" if now.dead_letters else "")
-    title.append(f"   seed {heading.seed}", style="dim")
+        title.append(f"/{clock(heading.seconds)}")
+    title.append(f"  {view.tasks_per_second:.0f} tasks/s  {view.events_per_second:,.0f} events/s  lag {lag}")
+    title.append(f"  dead letters {now.dead_letters}", style="bold red" if now.dead_letters else "")
     if view.away:
-        title.append("   ClickHouse does not answer", style="bold red")
+        title.append("  ClickHouse does not answer", style="bold red")
+    else:
+        title.append(f"  seed {heading.seed}", style="dim")
     return title
 
 

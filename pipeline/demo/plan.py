@@ -117,6 +117,11 @@ class Trouble:
         """Whether the incident is on."""
         return self.start <= (moment if self.every is None else moment % self.every) < self.end
 
+    def periods(self, until: float) -> list[tuple[float, float]]:
+        """When it was, from its start to its end, as far as it began before `until`."""
+        shifts = [0.0] if self.every is None else [n * self.every for n in range(int(until // self.every) + 1)]
+        return [(self.start + shift, self.end + shift) for shift in shifts if self.start + shift < until]
+
 
 @dataclass(frozen=True)
 class Plan:

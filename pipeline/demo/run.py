@@ -65,6 +65,8 @@ class Result:
     """Where report and agents do not agree."""
     incidents: list[Incident]
     plan: Plan
+    seconds: float
+    """How long the agents worked."""
 
 
 def run(
@@ -98,6 +100,7 @@ def run(
             simulation.ledger.differences(counted),
             watch.view.incidents,
             plan,
+            watch.view.now.at,
         )
 
 

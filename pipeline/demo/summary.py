@@ -45,23 +45,22 @@ def sentences(result: Result) -> Iterator[str]:
     yield from _incident(result)
     sources = [source.name for name, source in result.plan.figures.sources.items() if name != INVENTED]
     yield f"Rates, steps, tokens and costs are those of real runs: {'; '.join(sources)}."
-    yield "The incident, sampling, human minutes and prices are invented, and time is compressed: docs/demo.md."
+    yield "The incident, sampling, human minutes and prices are invented, and time is compressed (docs/demo.md)."
 
 
 def _incident(result: Result) -> Iterator[str]:
-    plan = result.plan
-    known, trouble = plan.figures.incident, plan.trouble
+    """What the simulator knew, and what was noticed from the data."""
+    known = result.plan.figures.incident
     group = (known.workflow, known.version)
-    where = f"{known.tool} ended in {known.error} for {known.workflow} {known.version}"
-    yield f"What the simulator knew: from {clock(trouble.start)} to {clock(trouble.end)} {where}."
-    found = [incident for incident in result.incidents if incident.group == group]
-    others = [incident for incident in result.incidents if incident.group != group]
-    if not found:
-        yield "The board noticed nothing: the demo was too short for enough verdicts."
-    for incident in found:
-        yield f"The board noticed at {clock(incident.noticed)}, from what had landed: {_shares(incident)}."
-    for incident in others:
-        yield f"It also noticed {' '.join(incident.group)} at {clock(incident.noticed)}: {_shares(incident)}."
+    periods = result.plan.trouble.periods(result.seconds)
+    if periods:
+        when = " and ".join(f"{clock(start)}-{clock(end)}" for start, end in periods)
+        yield f"What the simulator knew: {known.tool} ended in {known.error} for {' '.join(group)}, {when}."
+        if not result.incidents:
+            yield "The board noticed nothing: too few verdicts had come in."
+    for incident in result.incidents:
+        which = "" if incident.group == group else f" {' '.join(incident.group)}"
+        yield f"The board noticed{which} at {clock(incident.noticed)}, from what had landed: {_shares(incident)}."
 
 
 def _shares(incident: Incident) -> str:

@@ -209,11 +209,12 @@ class PartitionFold:
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
         self._load_tasks(_task_ids(messages), fresh, new)
+        apply, frontier = self._event, self.frontier
         for message in messages:
             seq = message.offset * EVENTS_PER_MESSAGE
             for event, line in message.events:
-                self._event(event, line, seq, message.received)
-                if seq <= self.frontier:
+                apply(event, line, seq, message.received)
+                if seq <= frontier:
                     self._settle()
                 seq += 1
             if message.clock is not None:

@@ -219,8 +219,12 @@ class Task:
         """Each dimension has the value of the most telling work that names it: roots, then runs, then steps."""
         telling = 3 if event.root else 2 if event.kind in _ROLLUPS else 1 if event.kind in SPANS else 0
         rank = (telling, -event.at, event.hash)
-        if rank < self._dimensioned_by and not _names(event, self._unnamed):
-            return
+        if rank < self._dimensioned_by:
+            for name in self._unnamed:
+                if getattr(event, name):
+                    break
+            else:
+                return
         row, held = self.row, self._dimensioned
         for name in DIMENSIONS:
             value = getattr(event, name)
@@ -290,13 +294,6 @@ _LEARNT: dict[str, Callable[[Task, Event], None]] = {
     Kind.OUTCOME: Task._noted,
     Kind.LINK: Task._linked,
 }
-
-
-def _names(event: Event, dimensions: Iterable[str]) -> bool:
-    for name in dimensions:  # noqa: SIM110 - a generator takes longer than the loop
-        if getattr(event, name):
-            return True
-    return False
 
 
 def _surer(one: str, other: str) -> str:

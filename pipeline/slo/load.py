@@ -98,8 +98,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    means_itself = plain_scalar(text) == text
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if means_itself else '"')
+    style = None if text.isprintable() and plain_scalar(text) == text else '"'
+    if "\n" in text and all(line.isprintable() for line in text.split("\n")):
+        style = "|"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def _write_decimal(dumper: yaml.SafeDumper, number: Decimal) -> yaml.ScalarNode:

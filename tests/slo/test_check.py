@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.slo.budget import Method
@@ -105,7 +105,11 @@ def test_written_out_and_read_again_it_is_the_same() -> None:
     assert checked(dump(result.objects)).objectives == result.objectives
 
 
-@given(st.text(max_size=40), st.text(max_size=40), st.lists(st.text(max_size=9), max_size=3))
+TEXT = st.text(max_size=40) | st.text("ab \n:#-'\"|>%@\t\r\x85\u2028\ufeff", max_size=12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(TEXT, TEXT, st.lists(TEXT, max_size=3))
 def test_any_text_survives_being_written_and_read(title: str, value: str, tags: list[str]) -> None:
     """`yes`, `1e3`, `0.40`, `~`, quotes, line breaks: text stays the text that it was."""
     metadata = {"name": "a", "displayName": title, "labels": {"tags": tags}, "annotations": {"x": value}}
@@ -117,6 +121,7 @@ def test_any_text_survives_being_written_and_read(title: str, value: str, tags: 
 WORDS = ["yes", "1e3", "0x1", "12:30", "null", "~", "-.5", "2026-01-15", "true"]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.decimals(0, Decimal("0.999999"), places=6), st.sampled_from(WORDS))
 def test_numbers_stay_exact_and_words_stay_words(target: Decimal, word: str) -> None:
     text = edited("target: 0.9\n", f"target: {target}\n").replace("Ada Lovelace", f'"{word}"')

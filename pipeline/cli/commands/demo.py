@@ -6,7 +6,7 @@ import shutil
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from pipeline.cli import exits
 from pipeline.cli.options import As, Config, Output
 
 if TYPE_CHECKING:
+    from pipeline.config import Settings
     from pipeline.demo.run import Display, Options, Result
     from pipeline.stack import Stack
 
@@ -64,25 +65,26 @@ def demo(
         raise typer.Exit(exits.DIFFERENT)
 
 
-def _run(settings: Any, options: Options, *, attended: bool) -> Result:
-    """Run with signals: the first one ends the agents, the next one everything."""
+def _run(settings: Settings, options: Options, *, attended: bool) -> Result:
+    """Run with signals: the first one ends the agents once they work, any other one everything."""
     import signal
     import threading
 
     from pipeline.demo.run import run
 
-    stop = threading.Event()
+    stop, begun = threading.Event(), threading.Event()
 
     def interrupted(*_: object) -> None:
-        if stop.is_set():
+        if stop.is_set() or not begun.is_set():
             raise KeyboardInterrupt
         stop.set()
 
     def display(stack: Stack) -> AbstractContextManager[Display]:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, interrupted)
+        begun.set()
         return _display(options, stack, attended=attended)
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     _say("Starting Kafka, ClickHouse and the worker on this machine ...")
     try:
         return run(settings, options, stop=stop, display=display, progress=_say)

@@ -1,0 +1,119 @@
+"""The prices in force: the user's own, and the dated list of the `genai-prices` package
+(docs/decisions/0005-prices.md). It is data that the package brings; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Any, Final
+
+from pipeline.config import OwnPriceSettings, Settings
+from schemas.mapping.records import Price
+from schemas.prices import OwnPrice, OwnPrices, Rate, Rates, Usage, cost, per_token, provider_of
+from schemas.units import MICRO
+
+PACKAGE: Final = "genai-prices"
+KNOWN_FROM: Final = int(datetime(2025, 6, 1, tzinfo=UTC).timestamp()) * MICRO
+"""The list records changes of prices since then. For a call before, it would give a later price, so it is not asked."""
+MODELS_HELD: Final = 10_000
+
+
+def list_version() -> str:
+    """The version of the price list; empty where it is not installed."""
+    return metadata.version(PACKAGE) if find_spec("genai_prices") else ""
+
+
+class PriceList:
+    """The list of the package. It is read when the first price is asked for: that takes a second and 100 MB."""
+
+    def __init__(self) -> None:
+        self._installed = bool(list_version())
+        self._models: dict[tuple[str, str], Any] = {}
+        self._rates: dict[int, Rates] = {}
+
+    def rates(self, provider: str, model: str, at: int) -> Rates | None:
+        """The rates of a call at `at` (µs); None where the list does not say."""
+        if not provider or not model or at < KNOWN_FROM or not self._installed:
+            return None
+        found = self._model(provider, model)
+        if found is None:
+            return None
+        price = found.get_prices(datetime.fromtimestamp(at / MICRO, UTC))
+        key = id(price)  # it lives as long as the list
+        if key not in self._rates:
+            self._rates[key] = _rates(price)
+        return self._rates[key]
+
+    def _model(self, provider: str, model: str) -> Any:
+        key = (provider, model)
+        if key not in self._models:
+            if len(self._models) >= MODELS_HELD:
+                self._models.clear()  # names come from outside
+            held = self._providers.get(provider)
+            found = held and held.find_model(model, all_providers=list(self._providers.values()))
+            self._models[key] = found or None
+        return self._models[key]
+
+    @cached_property
+    def _providers(self) -> dict[str, Any]:
+        from genai_prices.data import providers
+
+        return {provider.id: provider for provider in providers}
+
+
+def _rates(price: Any) -> Rates:
+    """What the list says of tokens. Audio, images and searches are not told apart in telemetry of today."""
+    return Rates(
+        _rate(price.input_mtok),
+        _rate(price.output_mtok),
+        _rate(price.cache_read_mtok),
+        _rate(price.cache_write_mtok),
+        _rate(price.output_reasoning_mtok),
+        per_token(price.requests_kcount * 1000) if price.requests_kcount else 0,
+    )
+
+
+def _rate(price: Any) -> Rate | None:
+    if price is None:
+        return None
+    steps = getattr(price, "tiers", ())
+    return Rate(per_token(getattr(price, "base", price)), tuple((s.start, per_token(s.price)) for s in steps))
+
+
+class PricesInForce:
+    """The user's own prices first, then the list. Implements `schemas.mapping.records.Prices`."""
+
+    def __init__(self, own: OwnPrices, aliases: Mapping[str, str], listed: PriceList) -> None:
+        self._own, self._aliases, self._list = own, aliases, listed
+
+    def price(self, provider: str, model: str, at: int, usage: Usage) -> Price | None:
+        """What a call at `at` (µs) cost; None: not known."""
+        provider, model = provider_of(provider, model, self._aliases)
+        rates = self._own.rates(provider, model, at)
+        agreed = rates is not None
+        if rates is None:
+            rates = self._list.rates(provider, model, at)
+        nano = None if rates is None else cost(rates, usage)
+        return None if nano is None else Price(nano, agreed)
+
+
+def prices_of(settings: Settings) -> PricesInForce:
+    """The prices that a configuration puts in force."""
+    own = OwnPrices(_own_price(price) for price in settings.prices)
+    return PricesInForce(own, settings.model_aliases, PriceList())
+
+
+def _own_price(price: OwnPriceSettings) -> OwnPrice:
+    provider, _ = provider_of(price.provider, "", {})
+    start = datetime.combine(price.valid_from, datetime.min.time(), UTC) if price.valid_from else None
+    rates = [
+        None if usd is None else Rate(per_token(usd))
+        for usd in (price.input, price.output, price.cache_read, price.cache_write, price.reasoning)
+    ]
+    return OwnPrice(
+        provider, price.model.lower(), int(start.timestamp()) * MICRO if start else 0, Rates(*rates)
+    )

@@ -1,0 +1,126 @@
+"""What an end-to-end test does with a stack: send bytes, wait until they have landed, look at what they became."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from kafka import TopicPartition
+
+from pipeline.kafka import Positions, producer
+from pipeline.replay.land import wait_until_landed
+from pipeline.replay.send import send
+from pipeline.report.build import report
+from pipeline.stack import Stack
+from sinks.clickhouse import reads
+from sinks.clickhouse.audit import Audit, audit
+
+LARGEST_REQUEST = 64 * 1024 * 1024
+
+Task = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a message is."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Lab:
+    """A stack and a producer that sends messages of any size to it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.settings, self.client = stack, stack.settings, stack.client
+        large = stack.settings.kafka.model_copy(update={"message_bytes": LARGEST_REQUEST})
+        self._producer = producer(stack.settings.model_copy(update={"kafka": large}))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._producer.close()
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def put(self, topic: str, payload: bytes | None, partition: int | None = None) -> Place:
+        """Put a message into a topic, and say where it is."""
+        future = self._producer.send(
+            topic, payload, key=b"of nothing" if payload is None else None, partition=partition
+        )
+        self._producer.flush()
+        place = future.get(timeout=30)
+        return Place(place.topic, place.partition, place.offset)
+
+    def spans(self, payload: bytes) -> Place:
+        """Put a message into the topic of spans."""
+        return self.put(self.settings.kafka.spans_topic, payload)
+
+    def logs(self, payload: bytes) -> Place:
+        """Put a message into the topic of log records."""
+        return self.put(self.settings.kafka.logs_topic, payload)
+
+    def land(self, *places: Place) -> None:
+        """Return when what was put there is in ClickHouse. Fails when the worker has stopped."""
+        reached: Positions = {}
+        for place in places:
+            if place.topic in (self.settings.kafka.spans_topic, self.settings.kafka.logs_topic):
+                tp = TopicPartition(place.topic, place.partition)
+                reached[tp] = max(reached.get(tp, 0), place.offset + 1)
+        wait_until_landed(self.settings, reached, alive=lambda: self.stack.alive, patience=60)
+
+    def replay(self, file: Path) -> int:
+        """Send a file of OTLP/JSON lines and wait until it has landed; the number of messages."""
+        sent = send(self.settings, [file])
+        wait_until_landed(self.settings, sent.reached, alive=lambda: self.stack.alive, patience=60)
+        return sent.messages
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def task(self, task_id: str) -> Task:
+        """The row of a task that must be there."""
+        (row,) = reads.task(self.client, task_id)
+        return row
+
+    def events(self, task_id: str) -> list[dict[str, Any]]:
+        """The raw events of a task."""
+        return reads.events_of(self.client, task_id)
+
+    def counts(self, workflow: str) -> dict[str, Any]:
+        """The counts of a workflow's report."""
+        rows = report(self.client, reads.Question(where={"workflow": workflow}))["rows"]
+        return dict(rows[0]["counts"]) if rows else {}
+
+    def dead_letters(self, places: Iterable[Place]) -> dict[Place, list[dict[str, Any]]]:
+        """The dead letters of the messages at some places."""
+        found: dict[Place, list[dict[str, Any]]] = {place: [] for place in places}
+        for row in reads.dictionaries(self.client, "SELECT * FROM dead_letters ORDER BY index"):
+            place = Place(row["topic"], row["partition"], row["offset"])
+            if place in found:
+                found[place].append(row)
+        return found
+
+    def audit(self) -> Audit:
+        """What the audit of everything finds."""
+        return audit(self.client, epoch=self.settings.kafka.epoch)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A metric of the worker; 0 if it has none of that name and labels."""
+        connection = HTTPConnection(self.settings.http.host, self.settings.http.port, timeout=30)
+        try:
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        finally:
+            connection.close()
+        told = ",".join(f'{k}="{v}"' for k, v in labels.items())
+        wanted = f"{name}{{{told}}}" if told else name
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.split(" ")[0] == wanted)
+
+
+def now_ns() -> int:
+    """A moment of now, in nanoseconds: the stack takes no telemetry of another time."""
+    return time.time_ns()
