@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kafka import TopicPartition
 
 from bench.lab import Commits, Lab
+from bench.usage import Usage
 from bench.work import Work, messages
+from pipeline.replay.land import wait_until_landed
 from schemas.units import MICRO
 from sinks.clickhouse.audit import audit
 
 EVENTS_PER_MESSAGE = 1_000
 
 
-@dataclass
-class Throughput:
-    """A backlog worked off by one worker, between its first and its last commit."""
+@dataclass(frozen=True)
+class Result:
+    """A backlog worked off by one worker, from when it owns its partitions until all is committed."""
 
     events: int
     seconds: float
-    per_second: float
+    per_second: int
     cpu_per_million: dict[str, float]
-    """CPU seconds per million events: of the worker, ClickHouse, and the broker."""
-    peak_memory: int
-    """Bytes of the worker."""
-    audit_differences: int
-    rows: int
-    """Events in ClickHouse at the end."""
+    """CPU seconds per million events, by process."""
+    worker_peak_bytes: int
+    audit_differences: int = -1
+    landed: int = 0
+    """Distinct events in ClickHouse at the end."""
 
 
 class Backlog:
@@ -49,38 +53,51 @@ class Backlog:
         """All events."""
         return sum(upto[-1] for upto in self._upto.values())
 
+    def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """The end of each partition."""
+        return {TopicPartition(topic, partition): len(upto) - 1 for partition, upto in self._upto.items()}
 
-def run(events: int, open_tasks: int, seed: int) -> dict[str, object]:
+
+def run(events: int, open_tasks: int, seed: int) -> Result:
     """Measure it."""
     with Lab() as lab:
         topic, backlog = lab.settings.kafka.actions_topic, Backlog()
         work = Work(seed, time.time_ns() // 1_000 - 3_600 * MICRO, open_tasks)
 
-        def sent():  # type: ignore[no-untyped-def]
-            for partition, n, payload in messages(
-                work.events(), events, lab.settings.kafka.partitions, EVENTS_PER_MESSAGE
-            ):
+        def sent() -> Iterator[tuple[int, bytes]]:
+            partitions = lab.settings.kafka.partitions
+            for partition, n, payload in messages(work.events(), events, partitions, EVENTS_PER_MESSAGE):
                 backlog.add(partition, n)
                 yield partition, payload
 
         lab.send(topic, sent())
-        result = drain(lab, topic, backlog)
-        found = audit(lab.client)
-        result.audit_differences, result.rows = found.total, found.events
-        return asdict(result)
+        return finish(lab, drain(lab, topic, backlog))
 
 
-def drain(lab: Lab, topic: str, backlog: Backlog) -> Throughput:
-    """Start the worker, and measure from its first commit to its last."""
+def drain(lab: Lab, topic: str, backlog: Backlog, *, both_hops: bool = False) -> Result:
+    """Start the worker, and measure from when it owns its partitions until all is durable."""
     commits = Commits(lab.settings, lab.settings.kafka.group)
     try:
         worker = lab.start_worker()
-        began, first = commits.until(topic, bool, lambda: worker.running)
-        before = lab.processes.usage()
-        ended, last = commits.until(topic, lambda at: backlog.events(at) == backlog.total, lambda: worker.running)
-        used = lab.processes.usage().since(before)
+        began, before = time.monotonic(), lab.processes.usage()
+        if both_hops:
+            wait_until_landed(lab.settings, backlog.ends(topic), alive=lambda: worker.running)
+            ended = time.monotonic()
+        else:
+            ended, _ = commits.until(topic, lambda at: backlog.events(at) == backlog.total, lambda: worker.running)
+        after = lab.processes.usage()
     finally:
         commits.close()
-    n, seconds = backlog.total - backlog.events(first), ended - began
-    per_million = {name: round(cpu / n * MICRO, 2) for name, cpu in used.items()}
-    return Throughput(n, round(seconds, 2), round(n / seconds), per_million, lab.processes.peak_memory("worker"), -1, 0)
+    return _result(lab, backlog.total, ended - began, before, after)
+
+
+def _result(lab: Lab, events: int, seconds: float, before: Usage, after: Usage) -> Result:
+    per_million = {name: round(cpu / events * MICRO, 2) for name, cpu in after.since(before).items()}
+    peak = lab.processes.peak_memory("worker")
+    return Result(events, round(seconds, 2), round(events / seconds), per_million, peak)
+
+
+def finish(lab: Lab, result: Result) -> Result:
+    """The result with what an audit of ClickHouse finds."""
+    found = audit(lab.client)
+    return Result(**{**vars(result), "audit_differences": found.total, "landed": found.events})

@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
     pages_at_half: float
     pages_at_budget: float
-    hours_to_page: dict[Fraction, Ints]  # share of bad tasks -> minutes until the page, or -1, per simulated outage
+    minutes_to_page: dict[Fraction, Ints]  # share of bad tasks -> minutes until the page, or -1, per simulated outage
 
 
 def active(total: Ints, bad: Ints, rule: Rule) -> Bools:
@@ -130,7 +130,7 @@ def main() -> None:
     for target in given.targets:
         for name, rule in rules(Fraction(target), given.period * MINUTES_PER_DAY).items():
             outcome = simulate(rule, given.months, given.runs, rate, given.seed)
-            delays = "   ".join(report(minutes) for minutes in outcome.hours_to_page.values())
+            delays = "   ".join(report(minutes) for minutes in outcome.minutes_to_page.values())
             pages = f"{outcome.pages_at_half:16.2f} {outcome.pages_at_budget:5.2f}"
             print(f"{target:6} {name:20} {pages}   {delays}", flush=True)
 

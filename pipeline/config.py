@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -32,8 +35,11 @@ from pydantic_settings import (
 
 from schemas.mapping.reader import Reader
 from schemas.mapping.records import Limits
+from schemas.prices import PROVIDERS, per_token
+from schemas.units import millionths
 
 _LIMITS = Limits()
+MILLION = 1_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -93,10 +99,14 @@ class Kafka(Section):
     replication: int = Field(1, ge=1, le=9, description="replicas of topics that Trueup creates")
     message_bytes: int = Field(900_000, ge=10_000, description="largest message that Trueup produces")
     session_timeout: float = Field(10.0, ge=1, description="seconds after which a silent worker loses its partitions")
-    security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
+    security_protocol: str = Field(
+        "PLAINTEXT",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+        description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
     sasl_mechanism: str = Field("SCRAM-SHA-512", description="SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN")
-    sasl_username: str = ""
-    sasl_password: SecretStr | None = None
+    sasl_username: str = Field("", description="as whom to speak to the brokers")
+    sasl_password: SecretStr | None = Field(None, description="better in a file")
     sasl_password_file: Path | None = Field(None, description="read instead of sasl_password")
     ssl_ca_file: Path | None = Field(None, description="certificate authority of the brokers")
 
@@ -110,11 +120,12 @@ class ClickHouse(Section):
     """Where results land."""
 
     url: str = Field("http://127.0.0.1:8123", pattern=r"^https?://[^\s/@]+$", description="HTTP interface")
-    database: str = Field("trueup", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    user: str = "default"
-    password: SecretStr | None = None
+    database: str = Field("trueup", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="made by `trueup migrate`")
+    user: str = Field("default", description="needs SELECT, INSERT, and for `trueup migrate` CREATE and ALTER")
+    password: SecretStr | None = Field(None, description="better in a file")
     password_file: Path | None = Field(None, description="read instead of password")
     ca_file: Path | None = Field(None, description="certificate authority of the server")
+    timeout: int = Field(30, ge=15, description="seconds without a sign of life after which a request is tried again")
     retention_days: int = Field(400, ge=0, description="how long rows are kept; 0: for ever")
 
     @property
@@ -150,6 +161,13 @@ class LimitSettings(Section):
     future_minutes: int = Field(
         _LIMITS.future_minutes, ge=0, description="how far ahead of its message an event may be"
     )
+    dead_share: float = Field(
+        0.5, gt=0, le=1, description="part of a partition's latest records that may be bad; 1: the worker never stops"
+    )
+    dead_window: int = Field(1_000, ge=1, description="how many of them, at least, dead_share looks at")
+    dimension_values: int = Field(
+        1_000, ge=1, description="values of a dimension in an hour, in each worker; later new ones become `other`"
+    )
 
 
 class Privacy(Section):
@@ -163,6 +181,42 @@ class Workflow(Section):
     """What is special about one workflow."""
 
     abandon_after: Duration | None = Field(None, description="silence after which an open task is abandoned")
+
+
+class Scale(Section):
+    """What a score of content lies between."""
+
+    low: float = Field(description="the score of the least content")
+    high: float = Field(description="the score of the most content")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Scale:
+        if millionths(self.low, -MILLION, MILLION) >= millionths(self.high, -MILLION, MILLION):
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+
+def _price(usd: Decimal) -> Decimal:
+    per_token(usd)
+    return usd
+
+
+Usd = Annotated[Decimal, AfterValidator(_price)]
+"""USD per million tokens."""
+
+
+class OwnPriceSettings(Section):
+    """A price of your own: what you have agreed, or what the list does not have. It beats the list."""
+
+    provider: str = Field("", description="as the telemetry names it; empty: any, and calls that name none")
+    model: str = Field(min_length=1, description="as the telemetry names it; `*` at the end stands for anything")
+    input: Usd = Field(description="USD per million tokens that are not cached")
+    output: Usd = Field(description="USD per million tokens")
+    cache_read: Usd | None = Field(None, description="USD per million tokens read from a cache; else as input")
+    cache_write: Usd | None = Field(None, description="USD per million tokens written to a cache; else as input")
+    reasoning: Usd | None = Field(None, description="USD per million reasoning tokens; else as output")
+    valid_from: date | None = Field(None, description="first day (UTC) of the price; empty: always")
+    source: str = Field("", description="where the price is from, for those who read this file")
 
 
 class Settings(BaseSettings):
@@ -183,6 +237,18 @@ class Settings(BaseSettings):
     human_usd_per_hour: dict[str, float] = Field(
         default_factory=dict, description="price of human time by role; `default` for the others"
     )
+    verdicts: list[str] = Field(
+        ["task_outcome"],
+        description="evaluations of other tools that are verdicts of the task, where a human or code judged",
+    )
+    feedback: dict[str, Scale] = Field(
+        {"satisfaction": Scale(low=0, high=1)},
+        description="evaluations of other tools by which humans say how content they are, with their scale",
+    )
+    prices: list[OwnPriceSettings] = Field(default_factory=list, description="your own prices of model calls")
+    model_aliases: dict[str, str] = Field(
+        default_factory=dict, description="what a model's name in telemetry stands for, as provider/model"
+    )
     aliases: dict[str, list[str]] = Field(
         default_factory=dict, description="other names of an attribute of the contract"
     )
@@ -191,6 +257,17 @@ class Settings(BaseSettings):
     @classmethod
     def _known_attributes(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
         Reader(value)
+        return value
+
+    @field_validator("model_aliases")
+    @classmethod
+    def _with_provider(cls, value: dict[str, str]) -> dict[str, str]:
+        for model, stands_for in value.items():
+            if stands_for.partition("/")[0].lower() not in PROVIDERS:
+                raise ValueError(
+                    f"{model} stands for {stands_for!r}, which names no known provider; write provider/model, "
+                    f"with one of {', '.join(sorted(PROVIDERS))}"
+                )
         return value
 
     @model_validator(mode="after")

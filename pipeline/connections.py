@@ -23,6 +23,7 @@ def address_of(settings: Settings) -> Address:
         password=section.secret,
         secure=secure,
         ca_file=str(section.ca_file) if section.ca_file else None,
+        timeout=section.timeout,
     )
 
 

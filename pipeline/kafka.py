@@ -12,6 +12,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from pipeline.config import ConfigError, Settings
 
 Positions = dict[TopicPartition, int]
+ANSWER_MS = 5_000
+"""How long the brokers have to answer at all."""
 
 
 class Unreachable(Exception):
@@ -21,7 +23,11 @@ class Unreachable(Exception):
 def client_options(settings: Settings) -> dict[str, Any]:
     """What every client of kafka-python is told. Secrets are read here and go nowhere else."""
     k = settings.kafka
-    options: dict[str, Any] = {"bootstrap_servers": k.bootstrap.split(","), "security_protocol": k.security_protocol}
+    options: dict[str, Any] = {
+        "bootstrap_servers": k.bootstrap.split(","),
+        "bootstrap_timeout_ms": ANSWER_MS,
+        "security_protocol": k.security_protocol,
+    }
     if k.security_protocol.startswith("SASL"):
         options |= {
             "sasl_mechanism": k.sasl_mechanism,

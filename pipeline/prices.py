@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from decimal import Decimal
 from functools import cached_property
 from importlib import metadata
 from importlib.util import find_spec
@@ -39,23 +40,25 @@ class PriceList:
         """The rates of a call at `at` (µs); None where the list does not say."""
         if not provider or not model or at < KNOWN_FROM or not self._installed:
             return None
-        found = self._model(provider, model)
-        if found is None:
-            return None
+        found = self._found(provider, model)
+        if found is None or isinstance(found, Rates):
+            return found
         price = found.get_prices(datetime.fromtimestamp(at / MICRO, UTC))
         key = id(price)  # it lives as long as the list
         if key not in self._rates:
             self._rates[key] = _rates(price)
         return self._rates[key]
 
-    def _model(self, provider: str, model: str) -> Any:
+    def _found(self, provider: str, model: str) -> Any:
+        """The rates of a model; the package's description of it where they change with time; None: not in the list."""
         key = (provider, model)
         if key not in self._models:
             if len(self._models) >= MODELS_HELD:
                 self._models.clear()  # names come from outside
             held = self._providers.get(provider)
-            found = held and held.find_model(model, all_providers=list(self._providers.values()))
-            self._models[key] = found or None
+            found = held.find_model(model, all_providers=list(self._providers.values())) if held else None
+            changes = found is not None and isinstance(found.prices, list)
+            self._models[key] = found if found is None or changes else _rates(found.prices)
         return self._models[key]
 
     @cached_property
@@ -73,7 +76,7 @@ def _rates(price: Any) -> Rates:
         _rate(price.cache_read_mtok),
         _rate(price.cache_write_mtok),
         _rate(price.output_reasoning_mtok),
-        per_token(price.requests_kcount * 1000) if price.requests_kcount else 0,
+        _femto(price.requests_kcount * 1000) if price.requests_kcount else 0,
     )
 
 
@@ -81,7 +84,12 @@ def _rate(price: Any) -> Rate | None:
     if price is None:
         return None
     steps = getattr(price, "tiers", ())
-    return Rate(per_token(getattr(price, "base", price)), tuple((s.start, per_token(s.price)) for s in steps))
+    return Rate(_femto(getattr(price, "base", price)), tuple((step.start, _femto(step.price)) for step in steps))
+
+
+def _femto(price: Decimal) -> int:
+    """A few prices of the list have the noise of a float in the 17th digit."""
+    return per_token(round(price, 9))
 
 
 class PricesInForce:
@@ -108,12 +116,8 @@ def prices_of(settings: Settings) -> PricesInForce:
 
 
 def _own_price(price: OwnPriceSettings) -> OwnPrice:
-    provider, _ = provider_of(price.provider, "", {})
-    start = datetime.combine(price.valid_from, datetime.min.time(), UTC) if price.valid_from else None
-    rates = [
-        None if usd is None else Rate(per_token(usd))
-        for usd in (price.input, price.output, price.cache_read, price.cache_write, price.reasoning)
-    ]
-    return OwnPrice(
-        provider, price.model.lower(), int(start.timestamp()) * MICRO if start else 0, Rates(*rates)
-    )
+    provider, model = provider_of(price.provider, price.model, {})
+    start = datetime.combine(price.valid_from, time(), UTC).timestamp() if price.valid_from else 0
+    prices = (price.input, price.output, price.cache_read, price.cache_write, price.reasoning)
+    given, answered, read, written, thought = (None if usd is None else Rate(per_token(usd)) for usd in prices)
+    return OwnPrice(provider, model, int(start) * MICRO, Rates(given, answered, read, written, thought))

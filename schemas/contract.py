@@ -72,7 +72,7 @@ class Contract(BaseModel):
 
 
 class TaskSpan(Contract):
-    """A span of a task. Source: design of the contract, on OpenTelemetry spans; root span where said."""
+    """What a span of a task may say beside OpenTelemetry's own attributes."""
 
     task_type: Name | None = Field(None, alias="trueup.task.type", description="case type (root span)")
     outcome: Outcome | None = Field(None, alias="trueup.task.outcome", description="the claim (root span)")
@@ -144,12 +144,18 @@ class BusinessOutcome(Contract):
 
 
 class EvaluationResult(Contract):
-    """`gen_ai.evaluation.result`, OpenTelemetry's event: a quality score; with a verifier also a verdict."""
+    """`gen_ai.evaluation.result`, OpenTelemetry's event: a quality score; with a verifier also a verdict.
+
+    So it is without one, if its name is one of `verdicts` of the configuration, and a human or code judged.
+    """
 
     name: Name = Field(alias="gen_ai.evaluation.name")
     score: Score | None = Field(None, alias="gen_ai.evaluation.score.value")
     label: Name | None = Field(None, alias="gen_ai.evaluation.score.label")
     verifier: Name | None = Field(None, alias="trueup.verifier")
+    annotator: str | None = Field(
+        None, alias="gen_ai.evaluation.evaluator.type", description="human, deterministic or llm_judge"
+    )
     inclusion_probability: Probability = Field(1, validate_default=True, alias="trueup.inclusion_probability")
 
 

@@ -143,7 +143,15 @@ def _protobuf_logs(request: Any) -> Iterator[LogRecord]:
 
 
 def _protobuf_attributes(pairs: Iterable[Any]) -> Attributes:
-    return {pair.key: _protobuf_value(pair.value) for pair in pairs}
+    attributes = {}
+    for pair in pairs:
+        value = pair.value
+        which = value.WhichOneof("value")
+        attributes[pair.key] = getattr(value, which) if which in _SCALARS else _protobuf_value(value)
+    return attributes
+
+
+_SCALARS = frozenset({"string_value", "int_value", "double_value", "bool_value"})
 
 
 def _protobuf_value(value: Any) -> Any:

@@ -54,7 +54,7 @@ def per_token(usd_per_million: Decimal) -> int:
 
 
 def cost(rates: Rates, usage: Usage) -> int | None:
-    """Nano-dollars of a call, rounded half to even; None where a count, a rate, or the sense of the counts is missing."""
+    """Nano-dollars of a call, rounded half to even; None where a count or a rate is missing, or the counts disagree."""
     whole, answer = usage["input_tokens"], usage["output_tokens"]
     if whole is None or answer is None:
         return None
@@ -105,7 +105,7 @@ class OwnPrices:
         self._prices = sorted(prices, key=_precedence, reverse=True)
 
     def rates(self, provider: str, model: str, at: int) -> Rates | None:
-        """The rates of a call at `at` (µs); None: the user's list does not say. `provider` as `provider_of` gives it."""
+        """The rates of a call at `at` (µs) of a `provider` as `provider_of` names it; None: the list does not say."""
         for price in self._prices:
             if price.valid_from <= at and price.provider in ("", provider) and _fits(price.model, model):
                 return price.rates
@@ -176,9 +176,9 @@ PROVIDERS: Final = {
 
 
 def provider_of(provider: str, model: str, aliases: Mapping[str, str]) -> tuple[str, str]:
-    """(provider, model) to look prices up with, in lower case; "" where the provider is not told.
+    """(provider, model) to look prices up with, in lower case; "" for a provider that is not told.
 
-    It is told by the user's alias of the model (`openai/gpt-4.1`), by an attribute, or by the head of the model.
+    The user's alias of the model tells it (`openai/gpt-4.1`), else an attribute, else the head of the model's name.
     """
     alias = aliases.get(model)
     if alias is not None:
@@ -188,4 +188,4 @@ def provider_of(provider: str, model: str, aliases: Mapping[str, str]) -> tuple[
         head, tail = model.split("/", 1)
         if head.lower() in PROVIDERS:
             return PROVIDERS[head.lower()], tail.lower()
-    return known, model.lower()
+    return known or provider.lower(), model.lower()

@@ -229,20 +229,42 @@ def other_costs(costs: dict[str, int]) -> int:
 TASK_COLUMNS = TaskRow.__struct_fields__
 
 
+_Partition = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_Time = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
 class DeadLetter(msgspec.Struct, array_like=True):
     """Something that could not be used, where it came from, and why."""
 
     topic: str
-    partition: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-    offset: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    partition: _Partition
+    offset: _Offset
     index: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
     """Which record of the message; -1: the whole message."""
-    received: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    received: _Time
     """Kafka timestamp, microseconds."""
     reason: str
     detail: str
     payload: str
     """Base64; redacted unless the configuration keeps it whole."""
+    replayed: _Time = 0
+    """Kafka timestamp (microseconds) of the copy that could not be used either; 0: it was never replayed."""
+
+    def line(self) -> bytes:
+        """The row as ClickHouse reads it (JSONCompactEachRow)."""
+        return _encode(self)
+
+
+class Replay(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """That a message with dead letters was sent again and normalised. Those that did not come again are resolved."""
+
+    topic: str
+    partition: _Partition
+    offset: _Offset
+    """Where the original is."""
+    at: _Time
+    """Kafka timestamp of the copy, microseconds."""
 
     def line(self) -> bytes:
         """The row as ClickHouse reads it (JSONCompactEachRow)."""

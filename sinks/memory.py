@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from schemas.event import Event, decode_line
-from schemas.rows import DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
+from schemas.rows import DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
 
 
@@ -20,6 +20,7 @@ class MemoryStore:
         self.task_rows: dict[tuple[int, str], TaskRow] = {}
         self.dead_letters: dict[tuple[str, int, int, int], DeadLetter] = {}
         self.envelopes: dict[tuple[int, int], Envelope] = {}
+        self.replays: dict[tuple[str, int, int], Replay] = {}
 
     def write(self, table: str, lines: Sequence[bytes]) -> None:
         keep = getattr(self, f"_keep_{table}")
@@ -51,6 +52,10 @@ class MemoryStore:
     def _keep_envelopes(self, line: bytes) -> None:
         row = msgspec.json.decode(line, type=Envelope)
         self.envelopes[row.partition, row.offset] = row
+
+    def _keep_replays(self, line: bytes) -> None:
+        row = msgspec.json.decode(line, type=Replay)
+        self.replays[row.topic, row.partition, row.offset] = row
 
     def frontier(self, partition: int) -> int:
         rows = [r.seq for (p, _), r in self.window_rows.items() if p == partition]

@@ -21,6 +21,17 @@ class Transient(Exception):
     """The store is away or overloaded. The same call may succeed later."""
 
 
+class Barred(Transient):
+    """The store is there and does not let us in: a password, a right or a table is missing.
+
+    Once a person has done what `fix` says, the same call succeeds; so whoever has time waits.
+    """
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(f"{why}; {fix}")
+        self.why, self.fix = why, fix
+
+
 class Refused(Exception):
     """The store will never take this: a defect of ours or of its schema. Retrying cannot help."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -36,11 +37,13 @@ def root(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command and exit with its code. `TRUEUP_DEBUG=1` shows where an error came from."""
+    for name in ("clickhouse_connect", "kafka", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they meet on the way, we say once
     try:
         app(standalone_mode=True)
     except Exception as error:
         code = exits.code_of(error)
         if code is None or os.environ.get("TRUEUP_DEBUG"):
             raise
-        sys.stderr.write(f"trueup: {error}\n")
+        sys.stderr.write(f"trueup: {exits.told(error)}\n")
         sys.exit(code)

@@ -19,3 +19,22 @@ def code_of(error: Exception) -> int | None:
     if isinstance(error, Unreachable | Transient | Stalled | StartError):
         return UNDECIDED
     return None
+
+
+def told(error: Exception) -> str:
+    """An expected error as its user reads it: what, why and the fix."""
+    from sinks.port import Barred, Transient
+
+    if isinstance(error, Transient) and not isinstance(error, Barred):
+        return f"ClickHouse does not answer ({_root(error)}); start it (`trueup up`), or set clickhouse.url"
+    return str(error)
+
+
+def _root(error: BaseException) -> str:
+    """The operating system's word for it if there is one, else the error's own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)

@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from trueup import Telemetry
 
 from pipeline.demo.figures import Workflow
-from pipeline.demo.plan import NANO, Feedback, Intervention, Job, Later, ModelCall, ToolCall, Verdict
+from pipeline.demo.job import NANO, Feedback, Intervention, Job, Later, ModelCall, ToolCall, Verdict
 
 
 class Pace:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipeline.demo.plan import NANO, Feedback, Intervention, Job, Verdict
+from pipeline.demo.job import NANO, Feedback, Intervention, Job, Verdict
 from sinks.clickhouse.reads import Counted
 
 OVERRIDES = ("corrected", "rejected", "taken_over", "interrupted")

@@ -10,93 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from pipeline.demo.figures import Claim, Common, Figures, Incident, OverrideKind, Workflow
+from pipeline.demo.figures import Claim, Common, Figures, Incident, Workflow
+from pipeline.demo.job import NANO, Feedback, Intervention, Job, Later, ModelCall, ToolCall, Verdict, VerdictWord
 
 Word = TypeVar("Word", bound=str)
-VerdictWord = Literal["success", "failure", "inconclusive"]
-InterventionKind = OverrideKind | Literal["escalated", "approved"]
-
-NANO = 1_000_000_000
 SPREAD = 4.0
 """Shape of the gamma distributions of calls and tokens: invented, the sources are kept to their means."""
 Z95 = 1.645
 TOOL_TIME = 0.3
 """Share of the cycle time that tools take."""
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A call of a tool that takes `seconds` and ends with `error`, or well when that is empty."""
-
-    name: str
-    seconds: float
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class ModelCall:
-    """A call of the model, and the tool calls that it asks for."""
-
-    model: str
-    seconds: float
-    input_tokens: int
-    output_tokens: int
-    cost_nano: int
-    tools: tuple[ToolCall, ...] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a verifier finds `after` so many seconds; delivered `times` times."""
-
-    after: float
-    word: VerdictWord
-    probability: float
-    times: int
-    cost_nano: int
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """A human steps in."""
-
-    after: float
-    kind: InterventionKind
-    minutes: float
-    role: str
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """The person served answers."""
-
-    after: float
-    satisfaction: float
-    complaint: bool
-
-
-Later = Verdict | Intervention | Feedback
-
-
-@dataclass(frozen=True)
-class Job:
-    """One task from its start to the last that is learnt about it. `at`: seconds after the demo's start."""
-
-    number: int
-    at: float
-    task_id: str
-    workflow: str
-    agent: str
-    version: str
-    stage: Literal["pilot", "production"]
-    case_type: str
-    calls: tuple[ModelCall, ...]
-    claim: Claim | None
-    """None: the agent is lost on the way, and nothing more is heard."""
-    later: tuple[Later, ...]
-    """By time."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +42,9 @@ class Trouble:
         return self.start <= (moment if self.every is None else moment % self.every) < self.end
 
     def periods(self, until: float) -> list[tuple[float, float]]:
-        """When it was, from its start to its end, as far as it began before `until`."""
+        """When it was before `until`: from its start to its end."""
         shifts = [0.0] if self.every is None else [n * self.every for n in range(int(until // self.every) + 1)]
-        return [(self.start + shift, self.end + shift) for shift in shifts if self.start + shift < until]
+        return [(self.start + n, min(self.end + n, until)) for n in shifts if self.start + n < until]
 
 
 @dataclass(frozen=True)
@@ -147,8 +71,9 @@ class Plan:
         name = _draw(random, {name: workflow.figures.share.value for name, workflow in workflows.items()})
         job, true = _Author(random, self.figures, name, workflows[name]).write(number, at)
         incident = self.figures.incident
+        unlucky = random.random() < incident.affected.value
         hit = (job.workflow, job.version) == (incident.workflow, incident.version) and self.trouble.at(at)
-        if hit and job.claim is not None and random.random() < incident.affected.value:
+        if hit and unlucky and job.claim is not None:
             job, true = _broken(job, incident), False
         return replace(job, later=_Aftermath(random, self.figures, job, true).write())
 

@@ -14,8 +14,9 @@ from trueup import KafkaSettings, Telemetry
 
 from pipeline.config import Settings
 from pipeline.demo.agents import Agents, Pace
+from pipeline.demo.job import Job
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.plan import Job, Plan
+from pipeline.demo.plan import Plan
 
 FLUSH_SECONDS = 30.0
 

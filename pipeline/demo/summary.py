@@ -44,8 +44,9 @@ def sentences(result: Result) -> Iterator[str]:
         )
     yield from _incident(result)
     sources = [source.name for name, source in result.plan.figures.sources.items() if name != INVENTED]
-    yield f"Rates, steps, tokens and costs are those of real runs: {'; '.join(sources)}."
+    yield f"Rates, steps, waiting times, most tokens and costs are of real runs: {'; '.join(sources)}."
     yield "The incident, sampling, human minutes and prices are invented, and time is compressed (docs/demo.md)."
+    yield "Next: `trueup try FILE...` measures recorded telemetry of your own; `trueup up` waits for your agents."
 
 
 def _incident(result: Result) -> Iterator[str]:

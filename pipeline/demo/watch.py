@@ -107,8 +107,8 @@ class Watch:
 
 _FIRSTS = {
     "tasks_finished": "The first tasks have landed. Each claims how it ended: that is what the agent says.",
-    "verdict_known": "The first verdicts: somebody independent checked. Late, for a part of the tasks: see coverage.",
-    "discrepancies": "A verdict contradicts a claim of success: a discrepancy. The claim's minute is counted anew.",
+    "verdict_known": "The first verdicts: somebody independent checked. They come late, and for some tasks only.",
+    "discrepancies": "A task that its agent called done is not: a discrepancy. The minute of its claim changes.",
     "overridden": "A human has overridden an agent. That time costs money: it is in the cost of the task.",
     "tasks_abandoned": "A task fell silent without a claim: it is abandoned, which counts against completion.",
     "dead_letters": "Something could not be used. It is kept, with the reason: `trueup deadletter list`.",

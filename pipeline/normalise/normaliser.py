@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import Settings
+from pipeline.normalise.cardinality import Cardinality
+from pipeline.normalise.origin import Origin
 from pipeline.normalise.redact import redact_bytes, redact_record
+from pipeline.prices import prices_of
 from schemas.event import BY_TRACE, EVENTS_PER_MESSAGE, Event, encode_line, encode_message, link, partition_of
+from schemas.mapping.learnt import Judging
 from schemas.mapping.records import Limits, Mapper
 from schemas.mapping.values import Rejected
 from schemas.otlp import Malformed, NotOtlp, decode
-from schemas.rows import DeadLetter
+from schemas.rows import DeadLetter, Replay
+from schemas.units import MICRO
 from schemas.words import Reason
 
 
@@ -25,8 +30,11 @@ class Packed:
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     """Partition of `agent.actions` -> encoded events."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    replays: list[Replay] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     """`records`, `events`, `foreign` (log records that are not telemetry of tasks)."""
+    limited: Counter[str] = field(default_factory=Counter)
+    """Dimension -> events that lost their value of it, since it has too many."""
 
 
 def pack(lines_of: dict[int, list[bytes]], limit: int) -> Iterator[tuple[int, bytes]]:
@@ -49,17 +57,35 @@ class Normaliser:
         self._partitions = settings.kafka.partitions
         self._signal = {settings.kafka.logs_topic: "logs"}
         self._links: dict[tuple[str, str], None] = {}
+        self._cardinality = Cardinality(settings.limits.dimension_values)
         self._full = settings.privacy.dead_letters == "full"
         self._mapper = Mapper(
             aliases=settings.aliases,
             allow=frozenset(settings.privacy.allow),
-            limits=Limits(**settings.limits.model_dump()),
+            limits=Limits(**settings.limits.model_dump(include=set(Limits.__dataclass_fields__))),
             human_usd_per_hour=settings.human_usd_per_hour,
+            prices=prices_of(settings),
+            judging=_judging(settings),
         )
 
-    def add(self, packed: Packed, topic: str, partition: int, offset: int, received: int, payload: bytes) -> None:
-        """Normalise one message (`received`: its Kafka timestamp in microseconds) into `packed`. Never raises."""
+    def add(
+        self,
+        packed: Packed,
+        topic: str,
+        partition: int,
+        offset: int,
+        received: int,
+        payload: bytes,
+        origin: Origin | None = None,
+    ) -> None:
+        """Normalise one message (`received`: its Kafka timestamp in microseconds) into `packed`. Never raises.
+
+        `origin`: that it is a copy of another message, whose dead letters it resolves or makes again.
+        """
         where = DeadLetter(topic, partition, offset, -1, received, "", "", "")
+        if origin is not None:
+            where = DeadLetter(topic, origin.partition, origin.offset, -1, origin.received, "", "", "", received)
+            packed.replays.append(Replay(topic, origin.partition, origin.offset, received))
         try:
             records = decode(payload, self._signal.get(topic, "traces"))
         except NotOtlp as error:
@@ -76,6 +102,7 @@ class Normaliser:
                 packed.counts["foreign"] += 1
             for event in events:
                 packed.counts["events"] += 1
+                packed.limited.update(self._cardinality.limit(event))
                 self._send(packed, event)
                 self._link(packed, event)
 
@@ -102,8 +129,13 @@ class Normaliser:
             payload = redact_record(what.item if isinstance(what, Malformed) else what, keep=self._full)
         return DeadLetter(
             where.topic, where.partition, where.offset, index, where.received, str(reason), detail[:1000],
-            base64.b64encode(payload[:MAX_PAYLOAD]).decode(),
+            base64.b64encode(payload[:MAX_PAYLOAD]).decode(), where.replayed,
         )  # fmt: skip
+
+
+def _judging(settings: Settings) -> Judging:
+    scales = {name: (round(s.low * MICRO), round(s.high * MICRO)) for name, s in settings.feedback.items()}
+    return Judging(frozenset(settings.verdicts), scales)
 
 
 LINKS_REMEMBERED = 100_000

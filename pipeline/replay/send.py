@@ -14,6 +14,7 @@ from kafka import TopicPartition
 from pipeline.config import Settings
 from pipeline.kafka import Positions, producer
 
+REQUEST = "OTLP/JSON export request"
 GROUPS = {"resourceSpans": ("scopeSpans", "spans"), "resourceLogs": ("scopeLogs", "logRecords")}
 
 
@@ -91,7 +92,7 @@ def send(
     kafka = producer(settings)
     try:
         for where, line in lines_of(files):
-            for signal, payload, records in split(_request(where, line), limit):
+            for signal, payload, records in split(read_request(where, line), limit):
                 pace(records)
                 waiting.append(kafka.send(topics[signal], payload))
                 sent.messages += 1
@@ -107,14 +108,24 @@ def send(
     return sent
 
 
-def _request(where: str, line: bytes) -> dict[str, Any]:
+def read_request(where: str, line: bytes) -> dict[str, Any]:
+    """The request of a line; `where` names the line in the error. Raises BadFile."""
     try:
         request = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadFile(f"{where}: not JSON ({error}); each line is one OTLP/JSON export request") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFile(f"{where}: not JSON ({error}); each line is one {REQUEST}") from None
     if not isinstance(request, dict) or not GROUPS.keys() & request.keys():
-        raise BadFile(f"{where}: JSON without resourceSpans or resourceLogs; each line is an OTLP/JSON export request")
+        raise BadFile(f"{where}: JSON without resourceSpans or resourceLogs; each line is one {REQUEST}")
+    if not all(_shaped(request.get(signal), path) for signal, path in GROUPS.items()):
+        raise BadFile(f"{where}: JSON of another shape than OTLP's; each line is one {REQUEST}")
     return request
+
+
+def _shaped(groups: Any, path: tuple[str, ...]) -> bool:
+    """Whether there are lists where `split` cuts. What the records themselves look like is not looked at."""
+    if groups is None or not path:
+        return groups is None or isinstance(groups, list)
+    return isinstance(groups, list) and all(isinstance(g, dict) and _shaped(g.get(path[0]), path[1:]) for g in groups)
 
 
 def _acknowledged(waiting: list[Future[Any]], sent: Sent) -> None:

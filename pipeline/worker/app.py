@@ -14,6 +14,7 @@ import gc
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import faust
@@ -22,15 +23,21 @@ import structlog
 
 from pipeline.config import Settings
 from pipeline.normalise.normaliser import Normaliser, Packed, pack
+from pipeline.normalise.origin import origin_of
 from pipeline.worker import kafka
+from pipeline.worker.breaker import Breaker, Tripped
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
 from pipeline.worker.health import Health, serve_health
-from schemas.rows import DeadLetter
+from schemas.rows import DeadLetter, Replay
 from sinks.port import Store
 
 log = structlog.get_logger()
 CRASHED = 70
+TRIPPED = 65
+"""Exit codes, of sysexits.h: EX_SOFTWARE, and EX_DATAERR for the circuit breaker."""
+LAST_WORDS_SECONDS = 5.0
+"""How long a worker that its breaker stops still tells why on /readyz."""
 YOUNG_ONLY = (100_000, 50, 1_000_000)
 """Thresholds of Python's garbage collector. Millions of rows live long and are in no cycles: looking through
 them took a quarter of the time, and would stop the heartbeat for seconds."""
@@ -42,7 +49,8 @@ class Worker:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
         self.normaliser = Normaliser(settings)
-        self.folding = Folding(store, settings, self.send_actions)
+        self.breaker = Breaker(settings.limits.dead_share, settings.limits.dead_window)
+        self.folding = Folding(store, settings, self.send_actions, self.breaker)
         self.health = Health(self.folding)
         self.app = kafka.faust_app(settings)
         topic = settings.kafka
@@ -67,14 +75,20 @@ class Worker:
         packed = Packed()
         await asyncio.to_thread(self._normalise, packed, events)
         await self.send_actions(packed.lines)
-        await kafka.delivered([await self._dead.send(value=dead.line()) for dead in packed.dead_letters])
+        told = [dead.line() for dead in packed.dead_letters] + [replay.line() for replay in packed.replays]
+        await kafka.delivered([await self._dead.send(value=line) for line in told])
         self.health.normalised(packed)
         await kafka.ack(stream, events)
 
     def _normalise(self, packed: Packed, events: Sequence[Any]) -> None:
         for event in events:
             m = event.message
-            self.normaliser.add(packed, m.topic, m.partition, m.offset, kafka.received(m), m.value or b"")
+            records, dead = packed.counts["records"], len(packed.dead_letters)
+            origin = origin_of(m.topic, m.headers)
+            self.normaliser.add(packed, m.topic, m.partition, m.offset, kafka.received(m), m.value or b"", origin)
+            if origin is None:  # what is replayed was bad once, and may be again
+                bad = len(packed.dead_letters) - dead
+                self.breaker.count(m.topic, m.partition, m.offset, max(packed.counts["records"] - records, bad), bad)
 
     async def fold(self, stream: Any, events: Sequence[Any]) -> None:
         """Canonical events become rows; acked once ClickHouse has them."""
@@ -92,8 +106,10 @@ class Worker:
 
     async def land(self, stream: Any, events: Sequence[Any]) -> None:
         """Dead letters of the first stage become rows."""
-        lines = [line for e in events if (line := _dead_letter(e.message.value)) is not None]
-        await asyncio.to_thread(self.folding.patient.write, "dead_letters", lines)
+        rows = [row for e in events if (row := _told(e.message.value)) is not None]
+        for table, kind in (("dead_letters", DeadLetter), ("replays", Replay)):
+            lines = [row.line() for row in rows if isinstance(row, kind)]
+            await asyncio.to_thread(self.folding.patient.write, table, lines)
         await kafka.ack(stream, events)
 
     async def let_time_pass(self) -> None:
@@ -116,7 +132,11 @@ class Worker:
                     await stage(stream, events)
                 except asyncio.CancelledError:
                     raise
+                except Tripped as tripped:
+                    await self._trip(name, tripped)
                 except BaseException:
+                    if self.folding.stopping:
+                        return
                     # An actor that restarts goes on behind the hole it made; a process reads again.
                     log.critical("the worker stops: what it was at will be read again", stage=name, exc_info=True)
                     os._exit(CRASHED)
@@ -125,9 +145,18 @@ class Worker:
         agent.__name__ = name
         return agent
 
+    async def _trip(self, stage: str, tripped: Tripped) -> None:
+        """Say why, let nothing of the bad stretch count as done, and end the process."""
+        log.critical("the circuit breaker stops the worker", stage=stage, why=str(tripped))
+        self.health.stopping(f"the circuit breaker stops this worker: {tripped}")
+        await asyncio.sleep(LAST_WORDS_SECONDS)
+        await kafka.go_back(self.app, tripped.topic, tripped.partition, tripped.first_offset)
+        os._exit(TRIPPED)
+
     async def _assigned(self, _app: Any, assigned: set[Any], **_: Any) -> None:
         actions = self.settings.kafka.actions_topic
         self.folding.keep_only({tp.partition for tp in assigned if tp.topic == actions})
+        self.breaker.keep_only({(tp.topic, tp.partition) for tp in assigned})
         self.health.assigned(len(assigned))
 
     async def _shutdown(self, _app: Any, **_: Any) -> None:
@@ -152,13 +181,18 @@ class Worker:
         return 0
 
 
-def _dead_letter(value: bytes | None) -> bytes | None:
-    """The line of a dead letter, checked, since anybody may write to a topic. An empty message is a mark."""
+def _told(value: bytes | None) -> DeadLetter | Replay | None:
+    """A row of the dead letter topic, checked, since anybody may write to it. An empty message is a mark."""
     if not value:
         return None
-    try:
-        msgspec.json.decode(value, type=DeadLetter)
-    except msgspec.DecodeError:
-        log.error("a message of the dead letter topic is no dead letter", bytes=len(value))
-        return None
-    return value
+    for decoder in _TOLD:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return decoder.decode(value)
+    log.error("a message of the dead letter topic is no dead letter", bytes=len(value))
+    return None
+
+
+_TOLD: tuple[msgspec.json.Decoder[DeadLetter] | msgspec.json.Decoder[Replay], ...] = (
+    msgspec.json.Decoder(Replay),
+    msgspec.json.Decoder(DeadLetter),
+)

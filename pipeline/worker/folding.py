@@ -18,6 +18,7 @@ import msgspec
 from pipeline.config import Settings
 from pipeline.fold.partition import Clock, Message, PartitionFold
 from pipeline.normalise.redact import redact_bytes
+from pipeline.worker.breaker import Breaker
 from pipeline.worker.patient import Patient
 from schemas.event import EVENTS_PER_MESSAGE, decode_message, partition_of
 from schemas.rows import DeadLetter
@@ -38,25 +39,27 @@ class Folding:
     """Folds and writes. `fold` returns once the batch before is written; the acks come in their order."""
 
     def __init__(
-        self, store: Store, settings: Settings, forward: Callable[[dict[int, list[bytes]]], Awaitable[None]]
+        self,
+        store: Store,
+        settings: Settings,
+        forward: Callable[[dict[int, list[bytes]]], Awaitable[None]],
+        breaker: Breaker,
     ) -> None:
         """`forward` sends encoded events to partitions of `agent.actions`, and returns when Kafka has them."""
-        self._settings, self._forward = settings, forward
+        self._settings, self._forward, self._breaker = settings, forward, breaker
         self._folds: dict[int, PartitionFold] = {}
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._in_flight: Future[None] | None = None
         self._acking: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
-        self.patient = Patient(store, self._stopping, self._blocked)
-        self.blocked_since: float | None = None
-        """Monotonic time since when the store has refused a write; None: it takes them."""
+        self.patient = Patient(store, self._stopping)
         self.events = 0
 
     async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[int, int], Awaitable[None]]) -> None:
         """Fold a batch and start to write it; `ack(start, end)` is called when those arrivals are durable.
 
-        Raises what the fold raises: the process must stop then.
+        Raises what the fold raises, and Tripped before it folds: the process must stop then.
         """
         loop = asyncio.get_running_loop()
         for start, end in self._chunks(arrivals):
@@ -90,6 +93,11 @@ class Folding:
             self._folds.pop(partition, None)
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop: what its calls raise from then on is no error."""
+        return self._stopping.is_set()
+
+    @property
     def partitions(self) -> dict[int, PartitionFold]:
         """The folds of this worker."""
         return self._folds
@@ -120,6 +128,7 @@ class Folding:
             for arrival in came:
                 if arrival.offset * EVENTS_PER_MESSAGE > fold.position:  # else: redelivered, it is in already
                     message, dead = self._decode(arrival)
+                    self._breaker.count(self._settings.kafka.actions_topic, partition, arrival.offset, 1, len(dead))
                     messages.append(message)
                     snapshot.dead_letters += dead
             work.append((fold, messages))
@@ -173,9 +182,6 @@ class Folding:
             fold = self._folds.get(partition)
             if fold is not None:
                 fold.written(position)
-
-    def _blocked(self, since: float | None) -> None:
-        self.blocked_since = since
 
     async def _finish(self, written: Future[None], ack: Callable[[], Awaitable[None]]) -> None:
         await asyncio.wrap_future(written)

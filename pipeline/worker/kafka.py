@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.types import TP
 
 from pipeline.config import Settings
 
@@ -81,6 +82,11 @@ async def ack(stream: Any, events: Sequence[Any]) -> None:
     """Let the offsets of a batch be committed, in order."""
     for event in events:
         await stream.ack(event)
+
+
+async def go_back(app: Any, topic: str, partition: int, offset: int) -> None:
+    """Let the group read a partition from an offset again, whatever was committed. For a worker that stops."""
+    await app.consumer._commit({TP(topic, partition): offset})
 
 
 async def delivered(sent: Sequence[Any]) -> None:

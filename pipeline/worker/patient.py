@@ -5,28 +5,46 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from schemas.event import Event
 from schemas.rows import TaskRow, WindowKey, WindowRow
-from sinks.port import Store, Transient
+from sinks.port import Barred, Store, Transient
 
 log = structlog.get_logger()
 Result = TypeVar("Result")
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+
+
+class Outage(NamedTuple):
+    """The store takes nothing."""
+
+    since: float
+    """Monotonic time at which the first call that failed was made."""
+    error: Transient
+    """Of the last attempt."""
+
+    @property
+    def barred(self) -> bool:
+        """Whether a person has to do something before the store is back."""
+        return isinstance(self.error, Barred)
 
 
 class Patient:
     """Implements `sinks.port.Store`: Transient is waited out, until `stopping` is set; Refused passes through.
 
-    `blocked` is told since when the store has been away (monotonic seconds), and None when it is back.
+    Its calls may come from several threads; an outage is one, and is told once, however many of them wait.
     """
 
-    def __init__(self, store: Store, stopping: threading.Event, blocked: Callable[[float | None], None]) -> None:
-        self._store, self._stopping, self._blocked = store, stopping, blocked
+    def __init__(self, store: Store, stopping: threading.Event) -> None:
+        self._store, self._stopping = store, stopping
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self.outage: Outage | None = None
+        """While any call waits."""
 
     def write(self, table: str, lines: Sequence[bytes]) -> None:
         self._insist(lambda: self._store.write(table, lines))
@@ -53,20 +71,38 @@ class Patient:
         return self._insist(lambda: self._store.windows(partition, keys))
 
     def _insist(self, call: Callable[[], Result]) -> Result:
-        pause, since = FIRST_PAUSE, None
+        pause, waits = FIRST_PAUSE, False
         while True:
+            begun = time.monotonic()
             try:
                 result = call()
             except Transient as error:
-                if since is None:
-                    since = time.monotonic()
-                    self._blocked(since)
-                    log.warning("ClickHouse is away; events wait in Kafka until it is back", why=str(error))
+                self._failed(begun, error, first=not waits)
+                waits = True
                 if self._stopping.wait(pause):
                     raise
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
-            if since is not None:
-                self._blocked(None)
-                log.info("ClickHouse is back", away_seconds=round(time.monotonic() - since, 1))
+            if waits:
+                self._succeeded()
             return result
+
+    def _failed(self, begun: float, error: Transient, *, first: bool) -> None:
+        with self._lock:
+            self._waiting += first
+            before = self.outage
+            self.outage = Outage(begun if before is None else before.since, error)
+            if before is not None and before.barred == self.outage.barred:
+                return
+        if isinstance(error, Barred):
+            log.error("ClickHouse does not let the worker in; events wait in Kafka", why=error.why, fix=error.fix)
+        else:
+            log.warning("ClickHouse is away; events wait in Kafka until it is back", why=str(error))
+
+    def _succeeded(self) -> None:
+        with self._lock:
+            self._waiting -= 1
+            if self._waiting or self.outage is None:
+                return
+            away, self.outage = time.monotonic() - self.outage.since, None
+        log.info("ClickHouse is back", away_seconds=round(away, 1))

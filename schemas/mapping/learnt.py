@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -17,6 +18,7 @@ from schemas.contract import (
     TaskVerified,
 )
 from schemas.event import Event, event_hash
+from schemas.mapping.table import Annotator
 from schemas.mapping.values import Rejected
 from schemas.units import MICRO, weight
 from schemas.words import CostCategory, Kind, Reason, Verdict
@@ -25,10 +27,19 @@ PASSES = frozenset({"pass", "passed", "correct", "true", "success", "yes", "reso
 FAILS = frozenset({"fail", "failed", "incorrect", "false", "failure", "no", "unresolved"})
 
 
-def fill(event: Event, said: Contract, human_usd_per_hour: Mapping[str, float]) -> list[Event]:
-    """Complete an event with what was said; one record can be several events. Raises Rejected."""
-    if not event.task_id and not (isinstance(said, CostIncurred | BusinessOutcome) and event.workflow):
-        raise Rejected(Reason.NO_IDENTITY, "neither trueup.task.id nor a trace id says which task this is about")
+@dataclass(frozen=True)
+class Judging:
+    """Which judgements are more than scores, by the user's configuration."""
+
+    verdicts: frozenset[str] = frozenset({"task_outcome"})
+    """Names that say whether the task was done right, where a human or code says it. A model's say is a score."""
+    feedback: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"satisfaction": (0, MICRO)})
+    """Names under which humans say how content they are, with the worst and the best score in millionths."""
+
+
+def fill(event: Event, said: Contract, human_usd_per_hour: Mapping[str, float]) -> Event:
+    """Complete an event with what was said. Raises Rejected."""
+    require_task(event, said)
     match said:
         case TaskClaimed():
             event.kind, event.value, event.explicit, event.root = Kind.CLAIM, str(said.outcome), 1, 1
@@ -44,11 +55,15 @@ def fill(event: Event, said: Contract, human_usd_per_hour: Mapping[str, float]) 
             _cost(event, said)
         case BusinessOutcome():
             event.kind, event.name, event.number = Kind.OUTCOME, said.name, said.value
-        case EvaluationResult():
-            return _evaluation(event, said)
         case _:
             raise AssertionError(f"no filler for {type(said).__name__}")
-    return [event]
+    return event
+
+
+def require_task(event: Event, said: Contract) -> None:
+    """Raises Rejected where nothing tells which task an event is about."""
+    if not event.task_id and not (isinstance(said, CostIncurred | BusinessOutcome) and event.workflow):
+        raise Rejected(Reason.NO_IDENTITY, "neither trueup.task.id nor a trace id says which task this is about")
 
 
 def _intervention(event: Event, said: TaskIntervened, human_usd_per_hour: Mapping[str, float]) -> None:
@@ -76,18 +91,37 @@ def _cost(event: Event, said: CostIncurred) -> None:
             raise Rejected(Reason.NO_IDENTITY, "a cost of a period needs trueup.workflow")
 
 
-def _evaluation(event: Event, said: EvaluationResult) -> list[Event]:
+def evaluation(event: Event, said: EvaluationResult, judging: Judging, annotator: Annotator | None) -> list[Event]:
+    """The score that a result is, or the feedback, and the verdict if it is one too."""
     event.kind, event.name, event.number = Kind.SCORE, said.name, said.score
     event.value = (said.label or "").lower()
+    share = _share(said, judging) if annotator == Annotator.HUMAN else None
+    if share is not None:
+        event.kind, event.value, event.number = Kind.FEEDBACK, "", share
+        return [event]
     verdict = verdict_of(said)
-    if said.verifier is None or verdict is None:
+    verifier = said.verifier
+    if verifier is None and annotator in _VERIFIERS and said.name in judging.verdicts:
+        verifier = f"{annotator}:{said.name}"
+    if verifier is None or verdict is None:
         return [event]
     twin_id = f"{event.event_id}#verdict"
     twin = msgspec.structs.replace(
         event, event_id=twin_id, hash=event_hash(twin_id), kind=Kind.VERDICT, value=str(verdict),
-        name=said.verifier, number=None, weight=weight(said.inclusion_probability),
+        name=verifier, number=None, weight=weight(said.inclusion_probability),
     )  # fmt: skip
     return [event, twin]
+
+
+_VERIFIERS = (Annotator.HUMAN, Annotator.CODE)
+
+
+def _share(said: EvaluationResult, judging: Judging) -> int | None:
+    """A human's score as a share of its scale, in millionths; None where it is no feedback, or off the scale."""
+    scale = judging.feedback.get(said.name)
+    if scale is None or said.score is None or not scale[0] <= said.score <= scale[1]:
+        return None
+    return (said.score - scale[0]) * MICRO // (scale[1] - scale[0])
 
 
 def verdict_of(said: EvaluationResult) -> Verdict | None:

@@ -47,18 +47,15 @@ class Reader:
 
     def read(self, attributes: Mapping[str, Any]) -> tuple[Fields, dict[str, str]]:
         """The fields found, and under which attribute name each was found."""
-        best: dict[str, tuple[int, Any]] = {}
+        fields: Fields = {}
+        ranks: dict[str, int] = {}
         targets = self._targets
         for attribute, value in attributes.items():
-            for target in targets.get(attribute, ()):
-                found = value if not target.path else _within(value, target.path)
-                if found is None or found == "":
-                    continue
-                held = best.get(target.field)
-                if held is None or target.rank < held[0]:
-                    best[target.field] = (target.rank, found)
-        fields = {field: value for field, (_, value) in best.items()}
-        return fields, {field: self._names[field, rank] for field, (rank, _) in best.items()}
+            for field, rank, path in targets.get(attribute, ()):
+                found = value if not path else _within(value, path)
+                if found is not None and found != "" and (field not in ranks or rank < ranks[field]):
+                    fields[field], ranks[field] = found, rank
+        return fields, {field: self._names[field, rank] for field, rank in ranks.items()}
 
     def renamed(self, fields: Fields) -> Fields:
         """What was found of the attributes that have aliases, under their names of the contract."""
@@ -83,7 +80,14 @@ def _within(value: Any, path: tuple[str, ...]) -> Any:
 
 def classify(fields: Fields) -> Kind:
     """What a span is, by the first row of KINDS that fits."""
-    for row in KINDS:
-        if fields.get(row.field) == row.value:
-            return row.kind
-    return Kind.OTHER
+    best = _NO_KIND
+    for field in _KIND_FIELDS:
+        value = fields.get(field)
+        if isinstance(value, str):
+            best = min(best, _KINDS.get((field, value), best))
+    return best[1]
+
+
+_KINDS = {(row.field, row.value): (rank, row.kind) for rank, row in reversed(list(enumerate(KINDS)))}
+_NO_KIND = (len(KINDS), Kind.OTHER)
+_KIND_FIELDS = tuple(dict.fromkeys(row.field for row in KINDS))

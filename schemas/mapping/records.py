@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import xxhash
 from pydantic import ValidationError
 
-from schemas.contract import EVENTS, TaskSpan
+from schemas.contract import EVENTS, EvaluationResult, TaskSpan
 from schemas.event import BY_TRACE, Event, event_hash
 from schemas.mapping import learnt
+from schemas.mapping.failure import error_type, interrupted
+from schemas.mapping.judged import annotator_of, carries, judged
 from schemas.mapping.reader import Fields, Reader, classify
-from schemas.mapping.values import Ignored, Rejected, text_of
+from schemas.mapping.table import EVALUATOR
+from schemas.mapping.values import Ignored, Rejected, is_id, text_of
 from schemas.otlp import LogRecord, Malformed, Record, Source, SpanRecord
+from schemas.prices import Usage
 from schemas.units import MINUTE_US
 from schemas.words import ACTIONS, Kind, Outcome, Reason, Stage
 
@@ -36,17 +41,43 @@ class Limits:
     """How long after its Kafka timestamp an event may have happened: clocks differ."""
 
 
-class Prices(Protocol):
-    """What a model call cost, in nano-dollars, at the prices of its time; None: not known."""
+class Price(NamedTuple):
+    """What a call cost, by a price list."""
 
-    def price(self, provider: str, model: str, at: int, usage: Mapping[str, int | None]) -> int | None: ...
+    nano: int
+    """Nano-dollars."""
+    agreed: bool
+    """The user's own price, which beats what an instrumentation reckons."""
+
+
+class Prices(Protocol):
+    """What a model call cost at the prices of its time (`at`, microseconds); None: not known."""
+
+    def price(self, provider: str, model: str, at: int, usage: Usage) -> Price | None: ...
 
 
 class NoPrices:
     """Knows no price: a cost that an agent does not report is unknown."""
 
-    def price(self, provider: str, model: str, at: int, usage: Mapping[str, int | None]) -> int | None:
+    def price(self, provider: str, model: str, at: int, usage: Usage) -> Price | None:
         return None
+
+
+class _Resource:
+    """What the resource of records says. They come grouped by resource, so it is read once for many."""
+
+    def __init__(self, reader: Reader, attributes: Mapping[str, Any], limit: int) -> None:
+        self.attributes, self._limit = attributes, limit
+        self._fields, self._names = reader.read(attributes)
+        self._texts: dict[str, str] = {}
+
+    def text(self, name: str) -> str:
+        """The text of a field; empty where it is not told. Raises Rejected."""
+        text = self._texts.get(name)
+        if text is None:
+            text = text_of(self._fields.get(name), self._names.get(name, name), self._limit)
+            self._texts[name] = text
+        return text
 
 
 @dataclass
@@ -58,9 +89,11 @@ class Mapper:
     limits: Limits = field(default_factory=Limits)
     prices: Prices = field(default_factory=NoPrices)
     human_usd_per_hour: Mapping[str, float] = field(default_factory=dict)
+    judging: learnt.Judging = field(default_factory=learnt.Judging)
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.aliases)
+        self._resource = _Resource(self.reader, {}, 0)
 
     def events(self, record: Record, received: int) -> list[Event]:
         """The events of a record that came in a message of time `received` (microseconds).
@@ -76,34 +109,50 @@ class Mapper:
             )
         try:
             if isinstance(record, SpanRecord):
-                return [self._span(record, received)]
+                return self._span(record, received)
             return self._log(record, received)
         except ValidationError as error:
             raise Rejected(Reason.INVALID_ATTRIBUTE, explain(error)) from None
 
     # --- spans -----------------------------------------------------------------------------------
 
-    def _span(self, s: SpanRecord, received: int) -> Event:
+    def _span(self, s: SpanRecord, received: int) -> list[Event]:
         _require_id(s.trace_id, 32, "trace id")
         _require_id(s.span_id, 16, "span id")
         fields, names = self.reader.read(s.attributes)
         own = TaskSpan.model_validate(_own(fields)) if _OWN_SPAN & fields.keys() else _EMPTY_SPAN
         event = self._blank(f"{s.trace_id}:{s.span_id}", s.source, fields, names, s.trace_id)
         event.start, event.at = self._time(s.start_ns, received), self._time(s.end_ns or s.start_ns, received)
+        event.span_id = s.span_id
+        judged = self._judged(copy(event), s, fields) if carries(s) else []
         event.start = min(event.start, event.at)
-        event.span_id, event.parent_id = s.span_id, _id_if_any(s.parent_id, 16, "parent's span id")
-        event.kind = kind = classify(fields)
+        event.parent_id = _id_if_any(s.parent_id, 16, "parent's span id")
+        event.kind = classify(fields)
+        if event.kind == Kind.SETUP and not event.parent_id and fields.get("inference_kind") == EVALUATOR:
+            return judged
         event.case_type = own.task_type or ""
-        event.error_type = _error_type(s, fields)
         self._usage(event, fields, own.cost)
         event.scope = s.source.scope[:256]
-        event.root = int(own.outcome is not None or (not event.parent_id and _speaks_for_its_trace(event)))
-        if own.outcome is not None:
-            event.value, event.explicit = str(own.outcome), 1
-        elif event.root:
-            event.value = str(Outcome.FAILURE if s.failed else Outcome.SUCCESS)
+        self._ending(event, s, fields, own.outcome)
         event.attributes |= self._allowed(s.attributes)
-        return event
+        return [event, *judged]
+
+    def _ending(self, event: Event, s: SpanRecord, fields: Fields, outcome: Outcome | None) -> None:
+        """How a span ended, and what its task's end is by it."""
+        event.error_type = error_type(s, fields)
+        waits = bool(event.error_type) and interrupted(s, event.error_type)
+        if waits:
+            event.error_type = ""
+        if outcome is not None:
+            event.root, event.value, event.explicit = 1, str(outcome), 1
+        elif not event.parent_id and not waits and _speaks_for_its_trace(event):
+            event.root, event.value = 1, str(Outcome.FAILURE if s.failed else Outcome.SUCCESS)
+
+    def _judged(self, about: Event, s: SpanRecord, fields: Fields) -> list[Event]:
+        ignored = Ignored()
+        session = ignored.text(fields, "session", self.limits.text_bytes)
+        about.start = about.at
+        return judged(about, s, self.judging, session)
 
     def _usage(self, event: Event, fields: Fields, own_cost: int | None) -> None:
         ignored = Ignored()
@@ -119,13 +168,25 @@ class Mapper:
         event.reasoning_tokens = ignored.count(fields, "reasoning_tokens")
         if own_cost is not None:
             event.cost, event.cost_source = own_cost, "reported"
-        elif event.kind == Kind.MODEL_CALL and event.input_tokens is not None:
-            usage = {name: getattr(event, name) for name in _USAGE}
-            provider = ignored.text(fields, "provider", limit)
-            event.cost = self.prices.price(provider, event.model, event.at, usage)
-            event.cost_source = "" if event.cost is None else "priced"
+        elif event.kind in _MODEL_USE:
+            self._cost(event, fields, ignored)
         if ignored.names:
             event.attributes["trueup.ignored"] = ",".join(sorted(ignored.names))
+
+    def _cost(self, event: Event, fields: Fields, ignored: Ignored) -> None:
+        """The user's own price, else the cost that the instrumentation tells, else the price of the list."""
+        usage = {name: getattr(event, name) for name in _USAGE}
+        if event.kind == Kind.EMBEDDING and event.output_tokens is None:
+            usage["output_tokens"] = 0
+        price = None
+        if event.input_tokens is not None:
+            provider = ignored.text(fields, "provider", self.limits.text_bytes)
+            price = self.prices.price(provider, event.model, event.at, usage)
+        told = ignored.cost(fields, "told_cost") if fields.get("told_currency", "USD") == "USD" else None
+        if told is not None and not (price and price.agreed):
+            event.cost, event.cost_source = told, "reported"
+        elif price is not None:
+            event.cost, event.cost_source = price.nano, "priced"
 
     # --- log records -----------------------------------------------------------------------------
 
@@ -143,7 +204,11 @@ class Mapper:
         event.at = event.start = self._time(r.time_ns, received)
         event.span_id = span_id
         event.attributes |= self._allowed(r.attributes)
-        events = learnt.fill(event, said, self.human_usd_per_hour)
+        if isinstance(said, EvaluationResult):
+            annotator = annotator_of(said.annotator, r.source.scope, r.attributes)
+            events = learnt.evaluation(event, said, self.judging, annotator)
+        else:
+            events = [learnt.fill(event, said, self.human_usd_per_hour)]
         self._young(event.at, received)  # a cost counts at the end of its period
         return events
 
@@ -151,13 +216,13 @@ class Mapper:
 
     def _blank(self, event_id: str, source: Source, fields: Fields, names: Mapping[str, str], trace_id: str) -> Event:
         """An event with its identity, task and dimensions; what a record says itself beats its resource."""
-        resource, resource_names = self.reader.read(source.attributes)
         limit = self.limits.text_bytes
+        if self._resource.attributes is not source.attributes:
+            self._resource = _Resource(self.reader, source.attributes, limit)
+        of_resource = self._resource.text
 
         def text(name: str) -> str:
-            if name in fields:
-                return text_of(fields[name], names[name], limit)
-            return text_of(resource.get(name), resource_names.get(name, name), limit)
+            return text_of(fields[name], names[name], limit) if name in fields else of_resource(name)
 
         task_id, task_source = (
             text_of(fields.get("task_id"), "trueup.task.id", limit),
@@ -202,6 +267,7 @@ class Mapper:
         return {name: str(value)[: self.limits.text_bytes] for name, value in kept.items() if value is not None}
 
 
+_MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _OWN_FIELDS = {"task_type": "trueup.task.type", "outcome": "trueup.task.outcome", "cost": "trueup.cost.usd"}
 _OWN_SPAN = _OWN_FIELDS.keys()
@@ -219,20 +285,6 @@ def _own(fields: Fields) -> dict[str, Any]:
     return {attribute: fields[name] for name, attribute in _OWN_FIELDS.items() if name in fields}
 
 
-def _error_type(s: SpanRecord, fields: Fields) -> str:
-    """`error.type`, else the type of the exception event, else `_OTHER` for a failed span, else nothing."""
-    told = fields.get("error_type")
-    if isinstance(told, str):
-        return told[:256]
-    if not s.failed:
-        return ""
-    for event in s.events:
-        kind = event.attributes.get("exception.type")
-        if event.name == "exception" and isinstance(kind, str):
-            return kind[:256]
-    return "_OTHER"
-
-
 def _stage(value: str) -> str:
     try:
         return str(Stage(value)) if value else str(Stage.PRODUCTION)
@@ -243,8 +295,7 @@ def _stage(value: str) -> str:
 
 
 def _require_id(value: str, digits: int, what: str) -> None:
-    hexadecimal = len(value) == digits and not value.strip("0123456789abcdef")
-    if not hexadecimal or not value.strip("0"):
+    if not is_id(value, digits):
         raise Rejected(Reason.NO_IDENTITY, f"the {what} is {value!r:.80}; {digits} hexadecimal digits are needed")
 
 

@@ -7,6 +7,7 @@ OpenTelemetry GenAI semantic conventions 1.42-dev and, where marked, 1.30 and be
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from schemas.words import Kind
@@ -23,6 +24,7 @@ class Row(NamedTuple):
 
 
 OWN, GENAI, GENAI_OLD = "trueup", "OpenTelemetry GenAI", "OpenTelemetry GenAI 1.30"
+COST_PROPOSAL = "OpenTelemetry GenAI, pull request 443"
 INFERENCE, LLMETRY, OTEL = "OpenInference", "OpenLLMetry", "OpenTelemetry"
 
 ROWS: Final = (
@@ -74,6 +76,12 @@ ROWS: Final = (
     Row("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens", GENAI),
     Row("reasoning_tokens", "gen_ai.usage.reasoning_tokens", LLMETRY),
     Row("reasoning_tokens", "llm.token_count.completion_details.reasoning", INFERENCE),
+    Row("told_cost", "gen_ai.usage.cost.amount", COST_PROPOSAL),
+    Row("told_cost", "llm.cost.total", INFERENCE),
+    Row("told_cost", "operation.cost", "Pydantic AI"),
+    Row("told_cost", "gen_ai.usage.cost", "OpenLIT"),
+    Row("told_cost", "gen_ai.usage.total_cost", "OpenLIT"),
+    Row("told_currency", "gen_ai.usage.cost.currency", COST_PROPOSAL),
     Row("event_id", "trueup.event.id", OWN),
     # what is learnt about a task
     Row("verdict", "trueup.verdict", OWN),
@@ -95,6 +103,9 @@ ROWS: Final = (
     Row("operation", "gen_ai.operation.name", GENAI),
     Row("request_type", "llm.request.type", LLMETRY),
     Row("mcp_method", "mcp.method.name", "MCP"),
+    Row("span_type", "logfire.span_type", "Logfire"),
+    # what a session-wide judgement is about
+    Row("session", "session.id", INFERENCE),
 )
 
 
@@ -106,6 +117,9 @@ class KindRow(NamedTuple):
     kind: Kind
 
 
+EVALUATOR: Final = "EVALUATOR"
+"""OpenInference's kind of a span that judges. Where it has no parent it only carries judgements of other traces."""
+
 KINDS: Final = (
     KindRow("inference_kind", "LLM", Kind.MODEL_CALL),
     KindRow("inference_kind", "TOOL", Kind.TOOL_CALL),
@@ -113,6 +127,7 @@ KINDS: Final = (
     KindRow("inference_kind", "RETRIEVER", Kind.RETRIEVAL),
     KindRow("inference_kind", "EMBEDDING", Kind.EMBEDDING),
     KindRow("inference_kind", "GUARDRAIL", Kind.GUARDRAIL),
+    KindRow("inference_kind", EVALUATOR, Kind.SETUP),
     KindRow("inference_kind", "CHAIN", Kind.STEP),
     KindRow("llmetry_kind", "workflow", Kind.WORKFLOW_RUN),
     KindRow("llmetry_kind", "task", Kind.STEP),
@@ -133,4 +148,82 @@ KINDS: Final = (
     KindRow("request_type", "chat", Kind.MODEL_CALL),
     KindRow("request_type", "completion", Kind.MODEL_CALL),
     KindRow("mcp_method", "tools/call", Kind.TOOL_CALL),
+    KindRow("span_type", "annotation", Kind.SETUP),
 )
+
+
+# --- who judges what -----------------------------------------------------------------------------
+
+
+class Target(StrEnum):
+    """What a judgement is about."""
+
+    SPAN = "span"
+    TRACE = "trace"
+    SESSION = "session"
+    """Several tasks, maybe: it is no judgement of any of them."""
+
+
+class JudgementRow(NamedTuple):
+    """`PREFIX.N.ITEM.name`, `.score`, `.label` and `.annotator_kind` (N from 0) judge a `target`."""
+
+    prefix: str
+    item: str
+    target: Target
+    convention: str
+
+
+JUDGEMENTS: Final = (
+    JudgementRow("annotations", "annotation", Target.SPAN, INFERENCE),
+    JudgementRow("evaluations", "evaluation", Target.SPAN, INFERENCE),
+    JudgementRow("trace.annotations", "annotation", Target.TRACE, INFERENCE),
+    JudgementRow("trace.evaluations", "evaluation", Target.TRACE, INFERENCE),
+    JudgementRow("session.annotations", "annotation", Target.SESSION, INFERENCE),
+    JudgementRow("session.evaluations", "evaluation", Target.SESSION, INFERENCE),
+)
+"""OpenInference, specification "Annotations and Evaluations"."""
+
+
+class Annotator(StrEnum):
+    """Who judged."""
+
+    HUMAN = "human"
+    CODE = "code"
+    MODEL = "model"
+
+
+ANNOTATORS: Final = {
+    # OpenInference, annotator_kind
+    "HUMAN": Annotator.HUMAN,
+    "CODE": Annotator.CODE,
+    "LLM": Annotator.MODEL,
+    # OpenTelemetry GenAI, gen_ai.evaluation.evaluator.type (pull request 359)
+    "human": Annotator.HUMAN,
+    "deterministic": Annotator.CODE,
+    "llm_judge": Annotator.MODEL,
+}
+DEFAULT_ANNOTATORS: Final = {"pydantic-evals": Annotator.CODE, "logfire.feedback": Annotator.HUMAN}
+"""By instrumentation scope, where nobody says who judged."""
+MODEL_EVALUATORS: Final = frozenset({"LLMJudge", "GEval"})
+"""Evaluators of pydantic-evals that ask a model."""
+
+
+class InterruptRow(NamedTuple):
+    """An exception by which a framework hands over control: the run waits, or goes on elsewhere. No failure."""
+
+    exception: str
+    """The class, without its module."""
+    framework: str
+    meaning: str
+
+
+INTERRUPTS: Final = (
+    InterruptRow("GraphInterrupt", "LangGraph, langgraph.errors", "interrupt() waits for a human"),
+    InterruptRow("NodeInterrupt", "LangGraph, langgraph.errors, deprecated", "a node waits for a human"),
+    InterruptRow("ParentCommand", "LangGraph, langgraph.errors", "a subgraph hands a command to its parent"),
+    InterruptRow("GraphBubbleUp", "LangGraph, langgraph.errors", "the base of those above"),
+    InterruptRow("ApprovalRequired", "Pydantic AI, pydantic_ai.exceptions", "a tool call waits for approval"),
+    InterruptRow("CallDeferred", "Pydantic AI, pydantic_ai.exceptions", "a tool call is done elsewhere"),
+)
+INTERRUPT_MESSAGES: Final = ("Interrupt(", "(Interrupt(", "Command(", "ParentCommand(")
+"""How messages of such exceptions begin, where an instrumentation tells no class (OpenInference ignores some too)."""

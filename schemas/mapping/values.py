@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.units import UINT64_MAX
+from schemas.units import UINT64_MAX, OutOfRange, nano_dollars
 from schemas.words import Reason
 
 COUNT_MAX = 2**53
@@ -26,12 +26,17 @@ def text_of(value: Any, attribute: str, limit: int) -> str:
         return str(value)
     if not isinstance(value, str):
         raise Rejected(Reason.INVALID_ATTRIBUTE, f"{attribute} is a {type(value).__name__}; it must be a string")
-    if len(value) > limit or len(value.encode("utf-8", "replace")) > limit:
+    if 4 * len(value) > limit and (len(value) > limit or len(value.encode("utf-8", "replace")) > limit):
         raise Rejected(
             Reason.LIMIT_EXCEEDED,
             f"{attribute} has {len(value)} characters; limits.text_bytes allows {limit} bytes",
         )
     return value
+
+
+def is_id(value: str, digits: int) -> bool:
+    """Whether this is an OpenTelemetry id: lower-case hexadecimal, and not all zeros."""
+    return len(value) == digits and not value.strip("0123456789abcdef") and bool(value.strip("0"))
 
 
 def count_of(value: Any) -> int | None:
@@ -69,3 +74,14 @@ class Ignored:
         if number is None:
             self.names.add(field)
         return number
+
+    def cost(self, fields: dict[str, Any], field: str) -> int | None:
+        """Nano-dollars."""
+        value = fields.get(field)
+        if value is None:
+            return None
+        try:
+            return nano_dollars(value)
+        except OutOfRange:
+            self.names.add(field)
+            return None

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from schemas.event import EVENTS_PER_MESSAGE
 from schemas.rows import COUNTS, TASK_COLUMNS, TaskRow
 from schemas.units import MICRO
 from sinks.clickhouse.client import select_lines
@@ -95,8 +96,7 @@ class Bound(NamedTuple):
     end: int
     """The first `seq` that may be incomplete."""
     first_offset: int
-    """Of the messages asked for; `end_offset` is after the last."""
-    end_offset: int
+    """Of the log that was asked for."""
     events: int
 
 
@@ -110,22 +110,22 @@ def audit(
 ) -> Audit:
     """Recompute what counts in the minutes that begin from `start` to below `end` (seconds; None: no limit).
 
-    Windows are those of these minutes; tasks those with an event in them; of the log the messages with a Kafka
-    timestamp in them. `partitions`: only these. Raises Transient or Refused.
+    Windows are those of these minutes; tasks those with an event in them; the log is looked at from the first
+    message with a Kafka timestamp of `start` or later. What landed is counted as a whole. `partitions`: only
+    these. Raises Transient or Refused.
     """
     whole = start is None and end is None
     start, end = _minute(start or 0), _END_OF_TIME if end is None else _minute(end)
-    log = {"start": start * MICRO, "until": end * MICRO}
     bounds = [
-        bound._replace(first_offset=0) if not start else bound
-        for bound in _bounds(client, {**log, "epoch": epoch})
+        bound._replace(first_offset=bound.first_offset if start else 0)
+        for bound in _bounds(client, {"epoch": epoch, "start": start * MICRO})
         if partitions is None or bound.partition in partitions
     ]
     found = Audit()
     for batch in _batches(bounds):
         common = {"epoch": epoch, "partitions": [b.partition for b in batch], "detail": DETAIL}
-        firsts, ends = [b.first_offset for b in batch], [b.end_offset for b in batch]
-        _add_log(found, _row(client, "log", {**common, "firsts": firsts, "ends": ends}))
+        offsets = {"firsts": [b.first_offset for b in batch], "ends": [b.end // EVENTS_PER_MESSAGE for b in batch]}
+        _add_log(found, _row(client, "log", common | offsets))
         rows = {**common, "ends": [b.end for b in batch], "whole": int(whole), "start": start, "end": end}
         windows = _row(client, "windows", {**rows, "empty": _EMPTY_WINDOW})
         tasks = _row(client, "tasks", {**rows, "empty": _EMPTY_TASK})
@@ -135,7 +135,7 @@ def audit(
         found.tasks += tasks[0]
         found.skipped_tasks += tasks[1]
         _add_rows(found, "task", TASK_FACTS, tasks)
-    (found.dead_letters,) = _row(client, "dead_letters", log)
+    (found.dead_letters,) = _row(client, "dead_letters", {})
     return found
 
 

@@ -12,10 +12,22 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from sinks.port import Refused, Transient
+from sinks.port import Barred, Refused, Transient
 
-REFUSED_CODES = frozenset({6, 16, 20, 26, 27, 33, 38, 41, 53, 62, 70, 72, 117, 130, 131, 349, 407, 469})
-"""ClickHouse error codes that say that what we sent is wrong: sending it again cannot help."""
+REFUSED_CODES = frozenset({6, 20, 26, 27, 38, 41, 43, 46, 53, 62, 70, 72, 73, 115, 117, 130, 131, 349, 407, 457, 469})
+"""ClickHouse error codes that say that what we sent is wrong: sending it again cannot help.
+
+Not 33 (CANNOT_READ_ALL_DATA): it means that an insert was cut off on its way."""
+
+_TABLES = "its tables are not those of this version: run `trueup migrate`"
+_LOGIN = "check clickhouse.user, and clickhouse.password or clickhouse.password_file"
+_RIGHTS = "grant the user SELECT and INSERT on clickhouse.database (`trueup migrate` needs more)"
+BARRED_CODES = {
+    **dict.fromkeys((16, 47, 60, 81, 218), _TABLES),
+    **dict.fromkeys((192, 193, 194, 195, 516), _LOGIN),
+    **dict.fromkeys((164, 291, 497), _RIGHTS),
+}
+"""ClickHouse error codes that say that a person has to do something, and what. Every other code is Transient."""
 
 PINNED = {
     "async_insert": 0,
@@ -45,6 +57,8 @@ class Address:
     password: str = ""
     secure: bool = False
     ca_file: str | None = None
+    timeout: int = 30
+    """Seconds without a sign of life from the server. While it works on a query it sends one more often."""
 
     def __repr__(self) -> str:
         return f"{'https' if self.secure else 'http'}://{self.user}@{self.host}:{self.port}/{self.database}"
@@ -64,7 +78,7 @@ def connect(address: Address, *, database: str | None = None) -> Client:
             autogenerate_session_id=False,
             compress=False,
             connect_timeout=5,
-            send_receive_timeout=60,
+            send_receive_timeout=address.timeout,
             form_encode_query_params=True,
             client_name="trueup",
         )
@@ -72,17 +86,21 @@ def connect(address: Address, *, database: str | None = None) -> Client:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Foreign exceptions become Transient or Refused, and keep their cause."""
+    """Foreign exceptions become Transient, Barred or Refused, and keep their cause."""
     try:
         yield
     except ClickHouseError as error:
-        code = error_code(error)
-        text = str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
-        if isinstance(error, DatabaseError) and code in REFUSED_CODES:
-            raise Refused(text) from error
-        raise Transient(text) from error
+        raise _ours(error) from error
     except OSError as error:
         raise Transient(str(error)) from error
+
+
+def _ours(error: ClickHouseError) -> Exception:
+    text = str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+    code = error_code(error) if isinstance(error, DatabaseError) else None
+    if code in REFUSED_CODES:
+        return Refused(text)
+    return Barred(text, BARRED_CODES[code]) if code in BARRED_CODES else Transient(text)
 
 
 def error_code(error: ClickHouseError) -> int | None:
@@ -110,6 +128,10 @@ def insert_statement(client: Client, table: str, columns: Sequence[str]) -> byte
     sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
     with translated():
         types = {name: _PLAIN.sub(r"\1", kind) for name, kind in client.query(sql, parameters={"t": table}).result_rows}
+    if missing := [name for name in columns if name not in types]:
+        raise Barred(
+            f"the table {table} has no column {missing[0]}" if types else f"there is no table {table}", _TABLES
+        )
     names = ", ".join(f"`{name}`" for name in columns)
     read_as = ", ".join(f"`{name}` {types[name]}" for name in columns).replace("'", "\\'")
     return f"INSERT INTO {table} ({names}) SELECT {names} FROM input('{read_as}') FORMAT {_FORMAT}".encode()  # noqa: S608

@@ -19,9 +19,10 @@ from sinks.port import Refused
 RETAINED = {
     "raw_events": "toDateTime(fromUnixTimestamp64Micro(at, 'UTC'))",
     "window_rows": "toDateTime(minute, 'UTC')",
-    "task_rows": "toDateTime(fromUnixTimestamp64Micro(last_at, 'UTC'))",
+    "task_rows": "if(last_at > 0, toDateTime(fromUnixTimestamp64Micro(last_at, 'UTC')), written)",
     "dead_letter_rows": "toDateTime(fromUnixTimestamp64Micro(received, 'UTC'))",
     "envelope_rows": "toDateTime(fromUnixTimestamp64Micro(received, 'UTC'))",
+    "replay_rows": "toDateTime(fromUnixTimestamp64Micro(at, 'UTC'))",
 }
 """Table -> from when its rows age. All have the same retention: a task is rebuilt from its events."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.event import FIELDS, Event
-from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
+from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
 from sinks.clickhouse.client import insert_lines, insert_statement, select_lines
 from sinks.memory import decode_raw
+from sinks.port import Barred
 
 RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
 
@@ -21,6 +23,7 @@ TABLES = {
     "tasks": ("task_rows", TASK_COLUMNS),
     "dead_letters": ("dead_letter_rows", DeadLetter.__struct_fields__),
     "envelopes": ("envelope_rows", Envelope.__struct_fields__),
+    "replays": ("replay_rows", Replay.__struct_fields__),
 }
 
 _task_decoder = msgspec.json.Decoder(TaskRow)
@@ -47,41 +50,65 @@ _NEWEST = "SELECT max(minute), count() FROM window_rows WHERE epoch = {e:UInt16}
 
 
 class ClickHouseStore:
-    """Rows of one epoch. Every call is one query; safe in several threads."""
+    """Rows of one epoch. Every call is one query; safe in several threads.
 
-    def __init__(self, client: Client, epoch: int = 0) -> None:
-        self._client, self._epoch = client, epoch
+    `connect` is called when it is needed, and again after ClickHouse did not let us in: a password that was
+    changed in its file is taken without a restart.
+    """
+
+    def __init__(self, connect: Client | Callable[[], Client], epoch: int = 0) -> None:
+        self._connect = connect
+        self._connected: Client | None = None
+        self._epoch = epoch
         self._statements: dict[str, bytes] = {}
+
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
+        client = self._connected
+        try:
+            if client is None:
+                client = self._connect if isinstance(self._connect, Client) else self._connect()
+                self._connected = client
+            yield client
+        except Barred:
+            self._connected, self._statements = None, {}
+            raise
+
+    def _select(self, sql: str, parameters: Mapping[str, object]) -> list[bytes]:
+        with self._client() as client:
+            return select_lines(client, sql, parameters)
 
     def write(self, table: str, lines: Sequence[bytes]) -> None:
         if not lines:
             return
-        if table not in self._statements:
-            self._statements[table] = insert_statement(self._client, *TABLES[table])
-        insert_lines(self._client, self._statements[table], lines)
+        with self._client() as client:
+            statement = self._statements.get(table)
+            if statement is None:
+                statement = self._statements[table] = insert_statement(client, *TABLES[table])
+            insert_lines(client, statement, lines)
 
     def frontier(self, partition: int) -> int:
-        (line,) = select_lines(self._client, _FRONTIER, self._where(partition))
+        (line,) = self._select(_FRONTIER, self._where(partition))
         greatest, tasks = msgspec.json.decode(line)
         return int(greatest) if tasks else -1
 
     def open_tasks(self, partition: int) -> Iterable[TaskRow]:
         sql = f"{_TASKS} AND status = {{status:String}}"
         where = {**self._where(partition), "status": TaskStatus.OPEN.value}
-        return [_task_decoder.decode(line) for line in select_lines(self._client, sql, where)]
+        return [_task_decoder.decode(line) for line in self._select(sql, where)]
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
         where = {**self._where(partition), "ids": list(task_ids)}
         if not where["ids"]:
             return []
         sql = f"{_TASKS} AND task_id IN {{ids:Array(String)}}"
-        return [_task_decoder.decode(line) for line in select_lines(self._client, sql, where)]
+        return [_task_decoder.decode(line) for line in self._select(sql, where)]
 
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         found: dict[str, list[tuple[int, Event]]] = {task_id: [] for task_id in upto}
         if not upto:
             return found
-        for line in select_lines(self._client, _EVENTS, {**self._where(partition), "ids": list(upto)}):
+        for line in self._select(_EVENTS, {**self._where(partition), "ids": list(upto)}):
             _, seq, event = decode_raw(line)
             if seq <= upto[event.task_id]:
                 found[event.task_id].append((seq, event))
@@ -91,11 +118,11 @@ class ClickHouseStore:
         keys = [(partition, task_id) for partition, ids in task_ids.items() for task_id in ids]
         if not keys:
             return set()
-        lines = select_lines(self._client, _STORED, {"e": self._epoch, "keys": keys})
+        lines = self._select(_STORED, {"e": self._epoch, "keys": keys})
         return {task_id for line in lines for (task_id,) in [msgspec.json.decode(line)]}
 
     def newest_window(self, partition: int) -> int:
-        (line,) = select_lines(self._client, _NEWEST, self._where(partition))
+        (line,) = self._select(_NEWEST, self._where(partition))
         newest, windows = msgspec.json.decode(line)
         return int(newest) if windows else -1
 
@@ -108,7 +135,7 @@ class ClickHouseStore:
             "workflows": sorted({key.workflow for key in wanted}),
             "minutes": sorted({key.minute for key in wanted}),
         }
-        rows = [WindowRow.from_line(line)[1] for line in select_lines(self._client, _WINDOWS, where)]
+        rows = [WindowRow.from_line(line)[1] for line in self._select(_WINDOWS, where)]
         return [row for row in rows if row.key in wanted]
 
     def _where(self, partition: int) -> dict[str, object]:

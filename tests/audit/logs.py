@@ -1,4 +1,4 @@
-"""Random logs of a partition: every kind of event, resent, corrected, late, about nobody, given up."""
+"""Random logs of a partition: every kind of event, resent, corrected, late, told twice, about nobody, given up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.fold.partition import Clock, Message
-from schemas.event import Event, encode_line, event_hash
+from pipeline.fold.tree import NATIVE_SCOPES, UNTOLD_SCOPES
+from schemas.event import BY_TRACE, Event, encode_line, event_hash
 from schemas.units import MICRO, MINUTE_US
 from schemas.words import ACTIONS, CostCategory, Intervention, Kind, Outcome, Verdict
 
@@ -18,15 +19,18 @@ LENGTH = 6 * MINUTE_US
 
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _NUMBERS = (*_TOKENS, "cost", "number", "flag")
-_SPANS = (*sorted(ACTIONS), Kind.AGENT_RUN, Kind.WORKFLOW_RUN, Kind.STEP, Kind.OTHER)
+_CALLS = (Kind.MODEL_CALL, Kind.TOOL_CALL)
+_FRAMES = (Kind.AGENT_RUN, Kind.WORKFLOW_RUN, Kind.STEP, Kind.OTHER)
+_SPANS = (*sorted(ACTIONS), *_CALLS, *_FRAMES, *_FRAMES, Kind.SETUP)
 _LEARNT = (Kind.CLAIM, Kind.VERDICT, Kind.INTERVENTION, Kind.FEEDBACK, Kind.COST, Kind.OUTCOME, Kind.SCORE)
+_SCOPES = ("", "one", "other", *sorted(NATIVE_SCOPES), *sorted(UNTOLD_SCOPES))
 
 
 def event(event_id: str, kind: str, at: int = BEGIN, **told: Any) -> Event:
     """An event of which only this is told."""
     values: dict[str, Any] = dict.fromkeys(Event.__struct_fields__, "") | dict.fromkeys(_NUMBERS)
-    values |= {"root": 0, "explicit": 0, "weight": 0, "attributes": {}, "task_source": "trace"}
-    values |= {"hash": event_hash(event_id), "event_id": event_id, "kind": str(kind), "at": at, "start": at}
+    values |= {"root": 0, "explicit": 0, "weight": 0, "attributes": {}, "task_source": "attribute"}
+    values |= {"hash": event_hash(event_id), "event_id": event_id, "kind": Kind(kind), "at": at, "start": at}
     return Event(**values | {"task_id": "task", "workflow": "w", "stage": "production"} | told)
 
 
@@ -38,6 +42,7 @@ class Log:
         self._prefix = f"{seed}-"
         self._tasks = [f"task-{n}" for n in range(tasks)]
         self._events: list[Event] = []
+        self._spans: dict[tuple[str, str], list[str]] = {}
         self.messages: list[Message] = []
 
     def grow(self, messages: int, events: int = 6) -> list[Message]:
@@ -64,27 +69,39 @@ class Log:
         return self.add([self._event() for _ in range(self._random.randint(1, events))])
 
     def _event(self) -> Event:
-        if self._events and self._random.random() < 0.15:
+        chance = self._random.random()
+        if self._events and chance < 0.15:
             return self._random.choice(self._events)
+        if self._events and chance < 0.18:  # the same id says something else
+            return self._learnt(self._random.choice(self._events).event_id)
         event_id = f"{self._prefix}{len(self._events)}"
-        if self._events and self._random.random() < 0.03:
-            event_id = self._random.choice(self._events).event_id
-        made = self._span(event_id) if self._random.random() < 0.6 else self._learnt(event_id)
+        if chance < 0.19:
+            told = {"task_id": self._random.choice(self._tasks), "task_source": BY_TRACE, "value": "elsewhere"}
+            made = event(event_id, Kind.LINK, self._time(), **told)
+        else:
+            made = self._span(event_id) if self._random.random() < 0.7 else self._learnt(event_id)
         self._events.append(made)
         return made
 
-    def _span(self, event_id: str) -> Event:
-        pick, at, kind = self._random.choice, self._time(), pick_kind(self._random, _SPANS)
-        told = self._dimensions() | {"trace_id": pick(("", "trace-1", "trace-2"))}
+    def _span(self, span_id: str) -> Event:
+        pick, at, kind = self._random.choice, self._time(), self._random.choice(_SPANS)
+        trace_id = pick(("", "trace-1", "trace-2"))
+        told = self._dimensions() | {"trace_id": trace_id, "span_id": span_id}
+        known = self._spans.setdefault((told["task_id"], trace_id), [])
+        known.append(span_id)
+        told["parent_id"] = pick(("", *known[-6:], f"{self._prefix}{len(self._events) + 3}"))
         told["start"] = at - pick((0, 1, 127, 128, 129, 1 << 20, self._random.randrange(1 << 42)))
-        told |= {name: pick((None, 0, 7, 1_000_003)) for name in _TOKENS}
+        told |= {name: pick((None, None, 0, 7, 1_000_003)) for name in _TOKENS}
         told |= {"cost": pick((None, 0, 11, 2_000_000_007)), "error_type": pick(("", "", "timeout"))}
-        if self._random.random() < 0.2:
-            told |= {"root": 1, "value": pick(list(Outcome)), "explicit": pick((0, 0, 1))}
-        return event(event_id, kind, at, **told)
+        told |= {"scope": pick(_SCOPES), "response_id": pick(("", "answer-1", "answer-2"))}
+        if kind == Kind.TOOL_CALL:
+            told["name"] = pick(("find", "server.find", "a.b.find", "look", ""))
+        if self._random.random() < 0.2 and kind != Kind.SETUP:
+            told |= {"root": 1, "value": pick(list(Outcome)), "explicit": pick((0, 0, 0, 1))}
+        return event(f"{trace_id}:{span_id}", kind, at, **told)
 
     def _learnt(self, event_id: str) -> Event:
-        pick, kind = self._random.choice, pick_kind(self._random, _LEARNT)
+        pick, kind = self._random.choice, self._random.choice(_LEARNT)
         told = self._dimensions()
         match kind:
             case Kind.CLAIM:
@@ -107,11 +124,11 @@ class Log:
             told |= {"task_id": "", "task_source": ""}
         return event(event_id, kind, self._time(), **told)
 
-    def _dimensions(self) -> dict[str, str]:
+    def _dimensions(self) -> dict[str, Any]:
         pick = self._random.choice
         return {
             "task_id": pick(self._tasks),
-            "task_source": pick(("trace", "trace", "attribute", "metadata.task_id")),
+            "task_source": pick((BY_TRACE, BY_TRACE, "attribute", "metadata.task_id")),
             "tenant": pick(("", "acme")),
             "workflow": pick(("w", "v")),
             "stage": pick(("production", "pilot")),
@@ -125,8 +142,3 @@ class Log:
     def _time(self) -> int:
         """Few times and many, so that events meet in a minute and tie in a rank."""
         return BEGIN + self._random.choice((0, MINUTE_US - 1, MINUTE_US, self._random.randrange(LENGTH)))
-
-
-def pick_kind(chance: random.Random, kinds: tuple[str, ...]) -> str:
-    """One of these kinds, as plain text."""
-    return str(chance.choice(kinds))

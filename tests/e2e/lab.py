@@ -8,10 +8,11 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import pytest
 from kafka import TopicPartition
 
 from pipeline.kafka import Positions, producer
-from pipeline.replay.land import wait_until_landed
+from pipeline.replay.land import Stalled, wait_until_landed
 from pipeline.replay.send import send
 from pipeline.report.build import report
 from pipeline.stack import Stack
@@ -29,6 +30,14 @@ class Place(NamedTuple):
     topic: str
     partition: int
     offset: int
+
+
+def land(stack: Stack, reached: Positions, *, end_of_time: bool = False) -> None:
+    """Return when the messages up to `reached` are in ClickHouse. Fails with the worker's last words."""
+    try:
+        wait_until_landed(stack.settings, reached, end_of_time=end_of_time, alive=lambda: stack.alive, patience=60)
+    except Stalled as stalled:
+        pytest.fail(f"{stalled}; its last words:\n{stack.last_words()[-3_000:]}")
 
 
 class Lab:
@@ -71,12 +80,12 @@ class Lab:
             if place.topic in (self.settings.kafka.spans_topic, self.settings.kafka.logs_topic):
                 tp = TopicPartition(place.topic, place.partition)
                 reached[tp] = max(reached.get(tp, 0), place.offset + 1)
-        wait_until_landed(self.settings, reached, alive=lambda: self.stack.alive, patience=60)
+        land(self.stack, reached)
 
     def replay(self, file: Path) -> int:
         """Send a file of OTLP/JSON lines and wait until it has landed; the number of messages."""
         sent = send(self.settings, [file])
-        wait_until_landed(self.settings, sent.reached, alive=lambda: self.stack.alive, patience=60)
+        land(self.stack, sent.reached)
         return sent.messages
 
     # --- out --------------------------------------------------------------------------------------

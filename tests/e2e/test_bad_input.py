@@ -229,11 +229,3 @@ def test_the_audit_finds_no_difference(sent: Sent, lab: Lab) -> None:
     found = lab.audit()
     assert found.differences == []
     assert (found.total, found.skipped) == (0, 0)
-
-
-def test_zz(lab: Lab):
-    for d in lab.audit().differences: print(d)
-    for r in lab.client.query("select partition, epoch, task_id, seq, status, linked_to, events, passed_on from task_rows where task_id in ('around-2','00000000000000000000000000000002')").result_rows: print(r)
-    for r in lab.client.query("select partition, epoch, task_id, seq, kind, value from raw_events where task_id in ('around-2','00000000000000000000000000000002')").result_rows: print(r)
-    for r in lab.client.query("select partition, epoch, offset, events, clock,dead from envelope_rows order by partition, offset").result_rows: print(r)
-    assert 0

@@ -133,8 +133,8 @@ def _specs(templates: tuple[str, ...], times: tuple[int, ...], told: tuple[int, 
     )
 
 
-specs = _specs(tuple(TEMPLATES), TIMES, tuple(range(len(TOLD))))
 unlinked = _specs(tuple(name for name in TEMPLATES if name not in LINKS), TIMES, tuple(range(len(TOLD))))
+linking = _specs(LINKS, TIMES, (0,))
 moving = _specs(MOVING, (0, MINUTE), (0, 0, 0, 1))
 without_task = st.sampled_from((Spec("costs operations", task=""), Spec("outcome", task="")))
 again = st.builds(Again, which=st.integers(0, 30), told_as=st.none() | unlinked)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from pipeline.fold.partition import PartitionFold
 from sinks.port import WRITE_ORDER
-from tests.fold.samples import BASE, MINUTE, Again, Spec, again, moving, specs, without_task
+from tests.fold.samples import BASE, MINUTE, Again, Spec, again, linking, moving, unlinked, without_task
 from tests.fold.world import Meanwhile, World
 
 
@@ -40,16 +40,17 @@ POLICIES = (
 
 moments = st.integers(0, 8).map(lambda n: BASE + n * MINUTE // 2)
 """Of messages and clocks. They may go backwards: producers' clocks differ."""
-told = st.builds(Told, st.lists(moving | specs | again | without_task, min_size=1, max_size=4), moments)
+events = st.lists(moving | moving | unlinked | again, min_size=1, max_size=4)
+rare_events = st.tuples(linking | without_task)
+told = st.builds(Told, st.integers(0, 19).flatmap(lambda n: events if n else rare_events), moments)
 passed = st.builds(lambda at, policy: Passed(at, *policy), moments, st.sampled_from(POLICIES))
-messages = told | passed
-few = st.integers(1, 4)
-lines = st.sampled_from((1, 2, 3, 5, 8, 100))
-back = st.integers(0, 6)
-meanwhile = st.lists(
-    st.just(Meanwhile()) | st.builds(Meanwhile, fold=st.integers(0, 3), write=st.just(0) | lines, which=st.integers(0, 1)),
-    max_size=5,
-)
+growth = st.lists(told | passed, min_size=1, max_size=5)
+batches = st.integers(1, 4)
+some = st.sampled_from((100, 0, 1, 2, 3, 4, 5, 6, 8, 10))
+back = st.sampled_from((0, 0, 1, 2, 5))
+others = st.integers(0, 1)
+meanwhile = st.lists(st.builds(Meanwhile, fold=st.integers(0, 3), write=some, which=others), max_size=7)
+"""What others do before the first, the second, ... load of a fold."""
 
 
 class Schedules(RuleBasedStateMachine):
@@ -58,47 +59,40 @@ class Schedules(RuleBasedStateMachine):
     fold_class: type[PartitionFold] = PartitionFold
     order: Sequence[str] = WRITE_ORDER
 
-    @initialize(keep=st.sampled_from((1, 2, 100)), messages=st.lists(messages, max_size=8))
-    def begin(self, keep, messages):
+    @initialize(keep=st.sampled_from((1, 2, 100)), grown=growth)
+    def begin(self, keep, grown):
         self.world = World(keep, self.fold_class, self.order)
-        for message in messages:
-            self.append(message)
+        self.log_grows(grown)
 
-    def append(self, message):
-        if isinstance(message, Told):
-            self.world.append(*message.events, received=message.received)
-        else:
-            self.world.tick(*message)
+    @rule(grown=growth)
+    def log_grows(self, grown):
+        for message in grown:
+            if isinstance(message, Told):
+                self.world.append(*message.events, received=message.received)
+            else:
+                self.world.tick(*message)
 
-    @rule(messages=st.lists(messages, min_size=1, max_size=3))
-    def log_grows(self, messages):
-        for message in messages:
-            self.append(message)
-
-    @rule(messages=few, meanwhile=meanwhile)
-    def fold(self, messages, meanwhile):
+    @rule(messages=batches, meanwhile=meanwhile, lines=some)
+    def owner_works(self, messages, meanwhile, lines):
         self.world.fold(messages, meanwhile)
-
-    @rule(lines=lines)
-    def write(self, lines):
         self.world.write(lines)
 
-    @rule(back=back)
-    def crash(self, back):
-        self.world.crash(back)
+    @rule(messages=batches, meanwhile=meanwhile, lines=some, which=others)
+    def former_owner_works(self, messages, meanwhile, lines, which):
+        self.world.zombie_fold(messages, which, meanwhile)
+        self.world.zombie_write(lines, which)
 
-    @rule(back=back, messages=few, meanwhile=meanwhile)
-    def rebalance(self, back, messages, meanwhile):
+    @rule(grown=growth, unwritten=batches, lines=some, back=back, messages=batches, meanwhile=meanwhile)
+    def another_takes_over(self, grown, unwritten, lines, back, messages, meanwhile):
+        self.log_grows(grown)
+        self.world.fold(unwritten)
+        self.world.write(lines)
         self.world.rebalance(back)
         self.world.fold(messages, meanwhile)
 
-    @rule(messages=few, which=st.integers(0, 1), meanwhile=meanwhile)
-    def zombie_fold(self, messages, which, meanwhile):
-        self.world.zombie_fold(messages, which, meanwhile)
-
-    @rule(lines=lines, which=st.integers(0, 1))
-    def zombie_write(self, lines, which):
-        self.world.zombie_write(lines, which)
+    @rule(back=back)
+    def owner_crashes(self, back):
+        self.world.crash(back)
 
     @rule(loads=st.integers(0, 4))
     def load_fails(self, loads):

@@ -34,11 +34,11 @@ def test_no_attribute_gives_two_fields() -> None:
 
 
 def test_own_names_beat_aliases_and_aliases_beat_conventions() -> None:
-    reader = Reader({"trueup.workflow": ["flow"], "trueup.cost.usd": ["gen_ai.usage.cost"]})
-    attributes = {"trueup.workflow": "own", "flow": "alias", "gen_ai.usage.cost": 2}
+    reader = Reader({"trueup.workflow": ["flow"], "trueup.cost.usd": ["bill.usd"]})
+    attributes = {"trueup.workflow": "own", "flow": "alias", "bill.usd": 2}
     assert reader.read(attributes) == (
         {"workflow": "own", "cost": 2},
-        {"workflow": "trueup.workflow", "cost": "gen_ai.usage.cost"},
+        {"workflow": "trueup.workflow", "cost": "bill.usd"},
     )
     model = Reader({"trueup.tenant": ["gen_ai.agent.name"]})
     assert model.read({"gen_ai.agent.name": "a"})[0] == {"tenant": "a", "agent": "a"}

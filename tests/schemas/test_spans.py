@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from schemas.event import event_hash
-from schemas.mapping.records import DAY_US, Limits, Mapper
+from schemas.mapping.records import DAY_US, Limits, Mapper, Price
 from schemas.mapping.values import Rejected
+from schemas.prices import Usage
 from schemas.units import MINUTE_US
 from schemas.words import Kind, Reason
 from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE
@@ -167,9 +167,9 @@ class Fixed:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, int]] = []
 
-    def price(self, provider: str, model: str, at: int, usage: Mapping[str, int | None]) -> int | None:
+    def price(self, provider: str, model: str, at: int, usage: Usage) -> Price | None:
         self.asked.append((provider, model, at))
-        return usage["input_tokens"] if model == "m" else None
+        return Price(usage["input_tokens"] or 0, agreed=False) if model == "m" else None
 
 
 def test_a_cost_that_is_not_told_is_priced_from_tokens() -> None:

@@ -1,6 +1,7 @@
 """The low-traffic guard: its numbers, its promise, and that it vanishes where there is traffic."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ def test_bad_events_needed_at_fifty_tasks_a_day(target: str, required: tuple[int
     assert required_bad(pairs, Fraction(target), FIFTY_A_DAY, GUARD) == required
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from([7, 28, 30, 90]), st.integers(500, 999), st.integers(0, 10**7))
 def test_no_severity_expects_more_false_alerts_than_allowed(days: int, target: int, traffic: int) -> None:
     share = Fraction(target, 1000)
@@ -70,3 +71,30 @@ def test_without_stretching_the_bound_is_a_product_of_poisson_tails() -> None:
 )
 def test_traffic_is_rounded_up_to_two_digits(events: int, minutes: int, traffic: int) -> None:
     assert traffic_per_month(events, minutes) == traffic
+
+
+def test_the_table_of_the_documentation_is_the_rule() -> None:
+    document = Path(__file__).parents[2] / "docs" / "slo-defaults.md"
+    section = document.read_text("utf-8").split("\n## The windows\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| 0"]
+    expected = []
+    for name in ("0.99", "0.95", "0.9"):
+        target = Fraction(name)
+        pairs = default_pairs(MINUTES_PER_MONTH, target)
+        required = required_bad(pairs, target, FIFTY_A_DAY, GUARD)
+        for pair, needed in zip(pairs, required, strict=True):
+            expected.append([name, str(pair), f"{float(pair.threshold * (1 - target)) * 100:.3g}%", str(needed)])
+    assert rows == expected
+
+
+@pytest.mark.parametrize(("target", "bound"), [("0.99", 0.01), ("0.95", 0.18), ("0.9", 0.13)])
+def test_the_bound_is_the_documented_one(target: str, bound: float) -> None:
+    share = Fraction(target)
+    pairs = default_pairs(MINUTES_PER_MONTH, share)
+    required = required_bad(pairs, share, FIFTY_A_DAY, GUARD)
+    pages = [
+        expected_alerts(pair, share, FIFTY_A_DAY, GUARD, needed)
+        for pair, needed in zip(pairs, required, strict=True)
+        if pair.severity is Severity.PAGE
+    ]
+    assert sum(pages) == pytest.approx(bound, abs=0.005)

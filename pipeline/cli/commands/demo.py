@@ -47,10 +47,10 @@ def demo(
     Starts the local stack; the agents use the real SDK. Ends with the report and the audit, and leaves nothing
     behind. Exit 1 if the audit differs, or if the report is not what the agents told.
 
-    Real are the rates of claims and verdicts, steps, tokens, costs and waiting times, of published runs:
-    SWE-bench Verified (mini-SWE-agent with Gemini 3 Pro), Entire's Claude Code checkpoints, tau-bench airline
-    (GPT-4o), tau2-bench (GPT-4.1-mini), MedAgentBench. The incident, sampling, human minutes and prices are
-    invented, and time is compressed. docs/demo.md names the source of every number.
+    Real are the rates of claims and verdicts, the steps and the waiting times, and for two workflows tokens
+    and cost. They are of published runs: SWE-bench Verified (mini-SWE-agent with Gemini 3 Pro), Entire's Claude
+    Code checkpoints, tau-bench airline (GPT-4o), tau2-bench (GPT-4.1-mini), MedAgentBench. Invented are the
+    incident, sampling, human minutes and prices; time is compressed. docs/demo.md has the source of every number.
     """
     from pipeline.config import load
     from pipeline.demo.run import Options

@@ -60,4 +60,5 @@ def worker(config: Config = None) -> None:
     settings = load(config)
     log_to_stderr()
     ensure_topics(settings)
-    sys.exit(Worker(settings, ClickHouseStore(client_of(settings), settings.kafka.epoch)).run())
+    store = ClickHouseStore(lambda: client_of(settings), settings.kafka.epoch)
+    sys.exit(Worker(settings, store).run())

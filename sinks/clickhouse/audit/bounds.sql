@@ -1,4 +1,4 @@
--- How far each partition can be audited beside a running worker, and which part of its log was asked for.
+-- How far each partition can be audited beside a running worker, and from where its log was asked for.
 --
 -- A worker writes the rows of a batch, windows before tasks, and its envelopes last. So everything up to
 -- the greatest envelope is complete, and a row with a greater `seq` is of a batch that may be in the
@@ -7,19 +7,14 @@
 --
 -- A partition with rows but without envelopes has the end 0: nothing of it is known to be complete.
 --
--- start, until: microseconds; the part of the log that has Kafka timestamps from `start` to below `until`.
+-- start: microseconds; the log is asked for from the first message with this Kafka timestamp or a later one.
 SELECT
     partition,
     max(next) * 4096 AS end,
-    minIf(next - 1, is_asked) AS first_offset,
-    maxIf(next, is_asked) AS end_offset,
+    if(countIf(is_asked) = 0, max(next), minIf(next - 1, is_asked)) AS first_offset,
     sum(events)
 FROM (
-    SELECT
-        partition,
-        offset + 1 AS next,
-        events,
-        received >= {start:Int64} AND received < {until:Int64} AS is_asked
+    SELECT partition, offset + 1 AS next, events, received >= {start:Int64} AS is_asked
     FROM envelope_rows
     WHERE epoch = {epoch:UInt16}
     UNION ALL

@@ -1,9 +1,12 @@
--- Whether the log arrived whole: a message of every offset, each with as many events as it can have.
--- What was sent again has an event in its message and none of its own in raw_events: a duplicate.
--- The answer is one row.
+-- Whether the log arrived whole: a message of every offset, each with as many events as it can have; and
+-- what became of its events. The answer is one row.
 --
--- partitions, firsts, ends: equally long; of each partition the offsets from its first to below its end.
--- detail: how many messages with differences are told.
+-- An event that its message brought and that has no row of its own in raw_events came before (a duplicate),
+-- or it came after its trace was linked to a task and was passed on to that task. An event in the rows of a
+-- linked trace has been passed on too: it is counted where it went.
+--
+-- partitions, firsts, ends: equally long; of each partition the first offset for which differences are told,
+-- and the offset at which it ends. detail: how many messages with differences are told.
 WITH
 (p -> transform(p, {partitions:Array(UInt16)}, {firsts:Array(UInt64)}, toUInt64(0))) AS first_of,
 (p -> transform(p, {partitions:Array(UInt16)}, {ends:Array(UInt64)}, toUInt64(0))) AS end_of,
@@ -16,9 +19,16 @@ envelopes AS (
 
 -- `reach`: how many events a message has at least, by the index of the last one that is known.
 landed AS (
-    SELECT partition, intDiv(first, 4096) AS offset, count() AS events, max(bitAnd(first, 4095)) + 1 AS reach
+    SELECT
+        partition,
+        intDiv(first, 4096) AS offset,
+        count() AS kept,
+        countIf((partition, task_id) NOT IN (
+            SELECT partition, task_id FROM raw_events WHERE epoch = {epoch:UInt16} AND kind = 'link'
+        )) AS events,
+        max(bitAnd(first, 4095)) + 1 AS reach
     FROM (
-        SELECT partition, min(seq) AS first
+        SELECT partition, task_id, min(seq) AS first
         FROM raw_events
         WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
         GROUP BY epoch, partition, task_id, hash
@@ -27,7 +37,7 @@ landed AS (
 ),
 
 unreadable AS (
-    SELECT partition, offset, count() AS kept
+    SELECT partition, offset, count() AS letters
     FROM dead_letter_rows
     WHERE partition IN {partitions:Array(UInt16)} AND reason = 'not_an_action_message'
     GROUP BY partition, offset
@@ -37,15 +47,15 @@ messages AS (
     SELECT
         partition, toInt64(offset) AS offset,
         max(is_told) AS is_told, max(told) AS told, max(dead) AS dead,
-        max(events) AS events, max(reach) AS reach, max(kept) AS kept
+        max(kept) AS kept, max(events) AS events, max(reach) AS reach, max(letters) AS letters
     FROM (
-        SELECT partition, offset, is_told, told, dead, 0 AS events, 0 AS reach, 0 AS kept FROM envelopes
+        SELECT partition, offset, is_told, told, dead, 0 AS kept, 0 AS events, 0 AS reach, 0 AS letters FROM envelopes
         UNION ALL
-        SELECT partition, offset, 0, 0, 0, events, reach, 0 FROM landed
+        SELECT partition, offset, 0, 0, 0, kept, events, reach, 0 FROM landed
         UNION ALL
-        SELECT partition, offset, 0, 0, 0, 0, 0, kept FROM unreadable
+        SELECT partition, offset, 0, 0, 0, 0, 0, 0, letters FROM unreadable
     )
-    WHERE offset >= first_of(partition) AND offset < end_of(partition)
+    WHERE offset < end_of(partition)
     GROUP BY partition, offset
 ),
 
@@ -53,38 +63,20 @@ messages AS (
 placed AS (
     SELECT
         *,
-        min(if(is_told OR events > 0, offset, NULL)) OVER (PARTITION BY partition) AS earliest,
+        min(if(is_told OR kept > 0, offset, NULL)) OVER (PARTITION BY partition) AS earliest,
         max(if(is_told, offset, NULL)) OVER (
             PARTITION BY partition ORDER BY offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS told_before,
-        ifNull(told_before + 1, earliest) AS expected
+        greatest(ifNull(told_before + 1, earliest), toInt64(first_of(partition))) AS expected
     FROM messages
-),
-
--- The events of a trace whose task became known are in the log again as that task's; links are no news.
-superseded AS (
-    SELECT DISTINCT partition, task_id, hash
-    FROM raw_events
-    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND task_id IN (
-        SELECT task_id FROM raw_events
-        WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND kind = 'link'
-    )
-),
-
--- What came after the link went straight on to the task, and landed there.
-sent_on AS (
-    SELECT sum(passed_on) AS passed_on
-    FROM task_rows FINAL
-    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
 ),
 
 judged AS (
     SELECT
         *,
-        arrayFilter(difference -> difference.5 != difference.6, [
+        if(offset < first_of(partition), [], arrayFilter(difference -> difference.5 != difference.6, [
             (
-                'gap', partition,
-                arrayDistinct([toString(expected), toString(offset - 1)]),
+                'gap', partition, arrayDistinct([toString(expected), toString(offset - 1)]),
                 'envelopes', '0', toString(if(is_told, offset - expected, 0))
             ),
             (
@@ -93,15 +85,21 @@ judged AS (
             ),
             (
                 'dead_letter', partition, [toString(offset)],
-                'dead', toString(least(kept, dead)), toString(dead)
+                'dead', toString(least(letters, dead)), toString(dead)
             )
-        ]) AS differences
+        ])) AS differences
     FROM placed
+),
+
+passed_on AS (
+    SELECT sum(passed_on) AS events
+    FROM task_rows FINAL
+    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND status = 'linked'
 )
 
 SELECT
-    sum(events) - (SELECT count() FROM superseded),
-    sumIf(toInt64(told) - toInt64(events), is_told) - (SELECT passed_on FROM sent_on),
+    sum(events),
+    sumIf(toInt64(told) - toInt64(kept), is_told) - (SELECT events FROM passed_on),
     sum(length(differences)),
     arrayFlatten(groupArraySortedIf({detail:UInt32})(differences, notEmpty(differences)))
 FROM judged

@@ -29,131 +29,155 @@ asked AS (
 
 -- Each event of a task once: its first occurrence in the log, whatever parts are merged by now.
 events AS (
-    SELECT
-        *,
-        kind IN ('model_call', 'tool_call', 'retrieval', 'embedding', 'guardrail') AS is_action,
-        kind IN ('agent_run', 'workflow_run') AS is_rollup,
-        -- Spans that group others. Preparation is a span, but neither work nor a part of a run.
-        is_rollup OR kind IN ('step', 'other') AS is_frame,
-        is_action OR is_frame OR kind = 'setup' AS is_span,
-        is_action OR is_frame OR kind IN ('claim', 'intervention') OR root = 1 AS is_work,
-        -- A plain span of a trace that no task is known for may be anybody's: it makes no task of it.
-        is_work AND NOT (kind = 'other' AND task_source = 'trace' AND explicit = 0) AS is_of_an_agent,
-        (is_span OR kind = 'claim') AND root = 1 AS is_claim,
-        error_type != '' AS has_failed,
-        input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
-        -- How well a piece of work knows what it belongs to; of equals the earliest.
-        rank(multiIf(root = 1, 3, is_rollup, 2, is_span, 1, 0), -at, hash) AS telling,
-        -- A stated claim beats one that was read off a status; then the latest counts.
-        rank(explicit, at, hash) AS claiming,
-        rank(0, at, hash) AS latest
-    FROM (
-        SELECT * EXCEPT (attributes)
-        FROM raw_events
-        WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND task_id != ''
-            AND seq < end_of(partition)
-            AND ({whole:UInt8} = 1 OR task_id IN asked)
-        ORDER BY epoch, partition, task_id, hash, seq
-        LIMIT 1 BY partition, task_id, hash
-    )
+    SELECT *
+    FROM raw_events
+    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND task_id != ''
+        AND seq < end_of(partition)
+        AND ({whole:UInt8} = 1 OR task_id IN asked)
+    ORDER BY epoch, partition, task_id, hash, seq
+    LIMIT 1 BY partition, task_id, hash
 ),
 
 spans AS (
     SELECT
         partition, task_id, hash, event_id AS id, concat(trace_id, ':', parent_id) AS parent,
-        kind, is_frame, has_failed, latest, start, at, scope, response_id,
-        splitByChar('.', toString(name))[-1] AS tool
+        kind, kind IN ('agent_run', 'workflow_run', 'step', 'other') AS is_frame,
+        error_type != '' AS has_failed, rank(0, at, hash) AS latest,
+        start, at, toString(scope) AS scope, response_id, splitByChar('.', toString(name))[-1] AS tool
     FROM events
-    WHERE is_span
+    WHERE is_frame OR kind IN ('model_call', 'tool_call', 'retrieval', 'embedding', 'guardrail', 'setup')
 ),
 
 -- Instrumentations overlap, and tell a call twice. Either it lies, however deep, below its like: a model
 -- call below a model call, a tool call below one of the same tool or with the same call id ...
 below AS (
-    WITH RECURSIVE descents AS (
+    WITH RECURSIVE descent AS (
         SELECT
-            span.partition AS partition, span.task_id AS task_id, span.hash AS hash, span.id AS id,
-            span.kind AS kind, span.tool AS tool, span.response_id AS response_id,
-            call.kind AS call_kind, call.tool AS call_tool, call.response_id AS call_response_id,
-            1 AS depth
-        FROM spans AS span
-        JOIN (SELECT * FROM spans WHERE kind IN ('model_call', 'tool_call')) AS call
-            ON span.partition = call.partition AND span.task_id = call.task_id AND span.parent = call.id
+            partition, task_id, hash, id, kind, tool, response_id,
+            kind AS top_kind, tool AS top_tool, response_id AS top_response_id, toUInt8(0) AS depth
+        FROM spans
+        WHERE kind IN ('model_call', 'tool_call')
         UNION ALL
         SELECT
             span.partition, span.task_id, span.hash, span.id, span.kind, span.tool, span.response_id,
-            descents.call_kind, descents.call_tool, descents.call_response_id,
-            descents.depth + 1
-        FROM descents
+            descent.top_kind, descent.top_tool, descent.top_response_id, toUInt8(descent.depth + 1)
+        FROM descent
         JOIN spans AS span
-            ON span.partition = descents.partition AND span.task_id = descents.task_id AND span.parent = descents.id
-        WHERE descents.depth < 64
+            ON span.partition = descent.partition AND span.task_id = descent.task_id AND span.parent = descent.id
+        WHERE descent.depth < 64
     )
-    SELECT DISTINCT partition, task_id, hash FROM descents
-    WHERE kind = call_kind
-        AND (kind = 'model_call' OR tool = call_tool OR (response_id != '' AND response_id = call_response_id))
+    SELECT partition, task_id, hash
+    FROM descent
+    WHERE depth > 0 AND kind = top_kind
+        AND (kind = 'model_call' OR tool = top_tool OR (response_id != '' AND response_id = top_response_id))
 ),
 
--- ... or a model call has the same answer as another one of another scope and of the same time. Of the two
+-- ... or a model call gave the same answer as another one, of another scope and of the same time. Of the two
 -- the SDK's own repeats the instrumentation's, else the shorter repeats the longer.
-answers AS (
-    SELECT
-        partition, task_id, response_id, hash, scope, start, at,
-        (scope != 'com.anthropic.sdk.python', at - start, bitNot(hash)) AS merit
-    FROM spans
-    WHERE kind = 'model_call' AND response_id != '' AND (partition, task_id, hash) NOT IN below
-),
 repetitions AS (
-    SELECT partition, task_id, hash FROM below
-    UNION DISTINCT
-    SELECT one.partition, one.task_id, one.hash
-    FROM answers AS one
-    JOIN answers AS other
-        ON one.partition = other.partition AND one.task_id = other.task_id AND one.response_id = other.response_id
-    WHERE one.scope != other.scope AND one.start <= other.at AND other.start <= one.at AND other.merit > one.merit
+    SELECT
+        partition, task_id,
+        groupArray((
+            hash, (partition, task_id, hash) IN below, scope, start, at,
+            (scope != 'com.anthropic.sdk.python', at - start, bitNot(hash))
+        ))::Array(Tuple(
+            hash UInt64, is_below UInt8, scope String, start Int64, at Int64, merit Tuple(UInt8, Int64, UInt64)
+        )) AS calls,
+        arrayFilter(
+            one -> one.is_below OR arrayExists(
+                other -> NOT other.is_below AND other.scope != one.scope
+                    AND one.start <= other.at AND other.start <= one.at AND other.merit > one.merit,
+                calls
+            ),
+            calls
+        ) AS repeated,
+        arrayJoin(repeated.hash) AS hash
+    FROM spans
+    WHERE kind IN ('model_call', 'tool_call')
+    GROUP BY partition, task_id, if(kind = 'model_call' AND response_id != '', response_id, toString(hash))
 ),
 
 -- Whether a run failed: from the root that ended last along the frame that ended last, to the end. A root
 -- is a frame whose parent is not here.
-roots AS (
+families AS (
     SELECT
-        partition, task_id, count() AS roots, argMax(id, latest) AS last_root, argMax(has_failed, latest) AS has_failed
-    FROM spans
-    WHERE is_frame AND (partition, task_id, parent) NOT IN (SELECT partition, task_id, id FROM spans)
-    GROUP BY partition, task_id
-),
-last_children AS (
-    SELECT partition, task_id, parent, argMax(id, latest) AS id, argMax(has_failed, latest) AS has_failed
-    FROM spans
-    WHERE is_frame
+        partition, task_id, parent,
+        max(is_self) AS is_here,
+        countIf(is_child) AS children,
+        argMaxIf(id, latest, is_child) AS last_child,
+        argMaxIf(has_failed, latest, is_child) AS has_failed,
+        maxIf(latest, is_child) AS ended
+    FROM (
+        SELECT partition, task_id, id, has_failed, latest, is_self, is_frame AND NOT is_self AS is_child, head AS parent
+        FROM spans ARRAY JOIN [id, parent] AS head, [1, 0] AS is_self
+    )
     GROUP BY partition, task_id, parent
 ),
 runs AS (
     WITH RECURSIVE path AS (
-        SELECT partition, task_id, roots, last_root AS id, has_failed, 1 AS depth FROM roots
+        SELECT
+            partition, task_id,
+            sum(children) AS roots, argMax(last_child, ended) AS id, argMax(has_failed, ended) AS has_failed,
+            toUInt8(1) AS depth
+        FROM families
+        WHERE NOT is_here AND children > 0
+        GROUP BY partition, task_id
         UNION ALL
-        SELECT path.partition, path.task_id, path.roots, next.id, next.has_failed, path.depth + 1
+        SELECT
+            path.partition, path.task_id,
+            path.roots, family.last_child, family.has_failed,
+            toUInt8(path.depth + 1)
         FROM path
-        JOIN last_children AS next
-            ON next.partition = path.partition AND next.task_id = path.task_id AND next.parent = path.id
-        WHERE NOT path.has_failed AND path.depth < 64
+        JOIN families AS family
+            ON family.partition = path.partition AND family.task_id = path.task_id AND family.parent = path.id
+        WHERE family.children > 0 AND NOT path.has_failed AND path.depth < 64
     )
     SELECT partition, task_id, any(roots) AS roots, max(has_failed) AS is_failed_on_path
     FROM path
     GROUP BY partition, task_id
 ),
 
+-- What an event is. (Conditions that build on each other are in queries of their own: ClickHouse would write
+-- the inner one out in full at each place.)
+actions AS (
+    SELECT
+        *,
+        kind IN ('model_call', 'tool_call', 'retrieval', 'embedding', 'guardrail') AS is_action,
+        kind IN ('agent_run', 'workflow_run') AS is_rollup,
+        -- Spans that group others. Preparation is a span, but neither work nor a part of a run.
+        kind IN ('agent_run', 'workflow_run', 'step', 'other') AS is_frame,
+        error_type != '' AS has_failed,
+        input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
+        -- A stated claim beats one that was read off a status; then the latest counts.
+        rank(explicit, at, hash) AS claiming,
+        rank(0, at, hash) AS latest
+    FROM events
+),
+works AS (
+    SELECT
+        *,
+        is_action OR is_frame OR kind = 'setup' AS is_span,
+        is_action OR is_frame OR root = 1 OR kind IN ('claim', 'intervention') AS is_work,
+        is_action AND (partition, task_id, hash) NOT IN (SELECT partition, task_id, hash FROM repetitions) AS is_counted,
+        -- How well a piece of work knows what it belongs to; of equals the earliest.
+        rank(multiIf(root = 1, 3, is_rollup, 2, is_action OR is_frame, 1, 0), -at, hash) AS telling
+    FROM actions
+),
+
 -- What an event counts for. A call that is told already counts for nothing but its task's time and names.
 counted AS (
     SELECT
         *,
-        is_action AND (partition, task_id, hash) NOT IN repetitions AS is_counted,
+        -- A plain span of a trace that no task is known for may be anybody's: it makes no task of it.
+        is_work AND NOT (kind = 'other' AND task_source = 'trace' AND explicit = 0) AS is_of_an_agent,
+        (is_span OR kind = 'claim') AND root = 1 AS is_claim,
         is_counted AND kind = 'model_call' AS is_model_call,
         is_counted AND kind = 'tool_call' AS is_tool_call,
         -- Tokens are those of leaf calls: the spans above repeat them.
         is_counted AND kind IN ('model_call', 'embedding') AS uses_model,
         -- A call that failed and tells no tokens has used none.
         has_usage OR has_failed AS is_usage_known,
+        cost IS NULL AND (has_usage OR NOT has_failed) AS is_unpriced,
         -- A root's cost is the agent's own account of the task; a run's below it repeats its steps.
         is_span AND root = 1 AND cost IS NOT NULL AS is_account,
         is_counted AND root = 0 AND kind != 'tool_call' AS is_step,
@@ -164,7 +188,7 @@ counted AS (
             ''
         ) AS cost_category,
         if(kind = 'tool_call' AND NOT is_counted, 0, ifNull(cost, 0)) AS nano
-    FROM events
+    FROM works
 ),
 
 facts AS (
@@ -230,7 +254,7 @@ facts AS (
         sumIf(ifNull(reasoning_tokens, 0), uses_model) AS reasoning_tokens,
         sumMapIf(map(toUInt16(bucket(toUInt64(at - start))), 1), is_counted) AS latency_us,
 
-        countIf(is_model_call AND cost IS NULL AND NOT (has_failed AND NOT has_usage)) AS unpriced,
+        countIf(is_model_call AND is_unpriced) AS unpriced,
         argMaxIf(cost, claiming, is_account) AS root_cost,
         sumIf(nano, is_step) AS step_cost,
         sumMapIf(map(cost_category, nano), cost_category != '') AS costs
@@ -247,7 +271,7 @@ told AS (
         AND ({whole:UInt8} = 1 OR task_id IN asked)
 ),
 
-tasks AS (
+judged AS (
     SELECT
         *,
         multiIf(
@@ -256,18 +280,23 @@ tasks AS (
             roots > 3 AND agent_runs > 0, is_last_run_failed,
             is_failed_on_path
         ) AS run_failed,
-        -- A claim that nobody stated is what the spans tell.
-        multiIf(NOT is_claimed, '', claim_explicit = 1, toString(told_claim), run_failed = 1, 'failure', 'success')
-            AS claim,
         multiIf(
             linked_to != '', 'linked',
             NOT is_task, 'announced',
             is_claimed, 'finished',
             is_given_up, 'abandoned',
             'open'
-        ) AS status,
-        status IN ('abandoned', 'open') AND is_moving AS is_unsure
+        ) AS status
     FROM facts
     LEFT JOIN runs USING (partition, task_id)
     LEFT JOIN told USING (partition, task_id)
+),
+tasks AS (
+    SELECT
+        *,
+        -- A claim that nobody stated is what the spans tell.
+        multiIf(NOT is_claimed, '', claim_explicit = 1, toString(told_claim), run_failed = 1, 'failure', 'success')
+            AS claim,
+        is_moving AND status IN ('abandoned', 'open') AS is_unsure
+    FROM judged
 ),

@@ -21,41 +21,35 @@ stored AS (
 ),
 
 -- Finished tasks belong to the minute of their claim, abandoned ones to that of their last work.
-placed AS (
+closed AS (
     SELECT
-        partition,
-        toUInt32(intDiv(if(status = 'finished', claim_at, last_at), 60000000) * 60) AS minute,
-        tenant, workflow, stage, environment, agent, agent_version,
-        if(case_type = '', 'unclassified', case_type) AS case_type,
-        model,
-        is_unsure,
+        *,
         status = 'finished' AS is_finished,
-        if(is_finished, claim, '') AS claimed,
-        claim_at,
-        start_at,
-
-        is_finished AND verdict IN ('success', 'failure') AS is_known,
-        is_known AND verdict = 'success' AS is_right,
-        is_known AND claim = 'success' AS is_known_success,
-        weight,
-        toUInt128(weight) * weight AS weight_squared,
-
-        arrayExists(kind -> interventions[kind] > 0, ['corrected', 'rejected', 'taken_over', 'interrupted'])
-            AS is_overridden,
-        interventions, human_us, answered, complaint, satisfaction, scores, latency_us,
-
+        toUInt32(intDiv(if(status = 'finished', claim_at, last_at), 60000000) * 60) AS minute,
+        status = 'finished' AND verdict IN ('success', 'failure') AS is_known,
         -- The cost is known when the agent gave its account, or each of its model calls has a cost.
-        root_cost IS NOT NULL OR (unpriced = 0 AND (model_calls > 0 OR mapContains(costs, 'model'))) AS is_model_known,
-        is_finished AND is_model_known AS is_priced,
+        status = 'finished'
+            AND (root_cost IS NOT NULL OR (unpriced = 0 AND (model_calls > 0 OR mapContains(costs, 'model'))))
+            AS is_priced,
         ifNull(root_cost, step_cost) + costs['model'] AS model_cost,
-        model_cost + arraySum(mapValues(costs)) - costs['model'] AS cost,
-        step_cost + arraySum(mapValues(costs)) AS partial_cost,
-        costs,
-
-        actions, action_errors, model_calls, tool_calls, tool_errors,
-        input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens
+        arraySum(mapValues(costs)) AS all_costs
     FROM tasks
     WHERE status IN ('finished', 'abandoned') OR is_unsure
+),
+placed AS (
+    SELECT
+        * EXCEPT (case_type, claim),
+        if(case_type = '', 'unclassified', case_type) AS case_type,
+        if(is_finished, claim, '') AS claim,
+        is_known AND verdict = 'success' AS is_right,
+        is_known AND claim = 'success' AS is_known_success,
+        toUInt128(weight) * weight AS weight_squared,
+        arrayExists(kind -> interventions[kind] > 0, ['corrected', 'rejected', 'taken_over', 'interrupted'])
+            AS is_overridden,
+        model_cost + all_costs - costs['model'] AS cost,
+        step_cost + all_costs AS partial_cost
+    FROM closed
+    WHERE minute >= {start:Int64} AND minute < {end:Int64}
 ),
 
 -- Counts of abandoned tasks are of their work alone. What an unsure task may be in is skipped.
@@ -66,10 +60,10 @@ summed AS (
 
         countIf(is_finished) AS tasks_finished,
         countIf(NOT is_finished) AS tasks_abandoned,
-        countIf(claimed = 'success') AS claimed_success,
-        countIf(claimed = 'failure') AS claimed_failure,
-        countIf(claimed = 'escalated') AS claimed_escalated,
-        countIf(claimed = 'gave_up') AS claimed_gave_up,
+        countIf(claim = 'success') AS claimed_success,
+        countIf(claim = 'failure') AS claimed_failure,
+        countIf(claim = 'escalated') AS claimed_escalated,
+        countIf(claim = 'gave_up') AS claimed_gave_up,
         countIf(is_known) AS verdict_known,
         countIf(is_right) AS verdict_success,
         countIf(is_known_success) AS claimed_success_known,
@@ -123,7 +117,6 @@ summed AS (
         sumMapIf(mapApply((evaluator, score) -> (evaluator, 1), scores), is_finished) AS scored,
         mapApply((evaluator, score) -> (evaluator, (scored[evaluator], score)), score_sums) AS scores
     FROM placed
-    WHERE minute >= {start:Int64} AND minute < {end:Int64}
     GROUP BY partition, minute, tenant, workflow, stage, environment, agent, agent_version, case_type, model
 ),
 

@@ -168,7 +168,8 @@ CREATE TABLE task_rows (
     `untold_runs` UInt64,
     `untold_successes` UInt64,
     `linked_to` String,
-    `passed_on` UInt64
+    `passed_on` UInt64,
+    `written` DateTime('UTC') MATERIALIZED now('UTC')
 ) ENGINE = ReplacingMergeTree(seq)
 ORDER BY (epoch, partition, task_id);
 

@@ -1,0 +1,87 @@
+"""The plain Faust application of `bench.plain_app` on the same broker, with the same kind of events."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from bench.fold import Backlog
+from bench.lab import Commits, Lab
+from bench.work import Work
+from schemas.event import Event, partition_of
+from schemas.units import MICRO, NANO
+
+TOPIC = "plain.actions"
+GROUP = "plain"
+TABLES = 3
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A backlog worked off by the plain application, from its first commit to its last."""
+
+    events: int
+    seconds: float
+    per_second: int
+    cpu_per_million: dict[str, float]
+    bytes_per_event: int
+
+
+def run(events: int, open_tasks: int, seed: int) -> Plain:
+    """Measure it."""
+    with Lab() as lab:
+        partitions, backlog, size = lab.settings.kafka.partitions, Backlog(), 0
+        lab.broker.create_topics({TOPIC: partitions})
+        work = Work(seed, time.time_ns() // 1_000 - 600 * MICRO, open_tasks)
+
+        def sent() -> Iterator[tuple[int, bytes]]:
+            nonlocal size
+            for event in islice(work.events(), events):
+                payload, partition = _json(event), partition_of(event.task_id, partitions)
+                backlog.add(partition, 1)
+                size += len(payload)
+                yield partition, payload
+
+        lab.send(TOPIC, sent(), batch_size=500_000)
+        environment = {**os.environ, "PLAIN_BROKER": lab.broker.bootstrap, "PLAIN_PARTITIONS": str(partitions)}
+        arguments = ["-m", "bench.plain_app", "--datadir", str(lab.folder / "plain"), "worker", "-l", "warn"]
+        worker = lab.start_process("plain", arguments, environment | {"PYTHONPATH": os.pathsep.join(sys.path)})
+        commits = Commits(lab.settings, GROUP)
+        try:
+            began, first = commits.until(TOPIC, bool, lambda: worker.running)
+            lab.processes.add("plain", worker.pid)
+            before = lab.processes.usage()
+            ended, _ = commits.until(TOPIC, lambda at: backlog.events(at) == backlog.total, lambda: worker.running)
+            used = lab.processes.usage().since(before)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}; its last output:\n{worker.tail()}") from None
+        finally:
+            commits.close()
+    n, seconds = backlog.total - backlog.events(first), ended - began
+    per_million = {name: round(used[name] / n * MICRO, 1) for name in ("plain", "broker")}
+    return Plain(n, round(seconds, 2), round(n / seconds), per_million, size // events)
+
+
+def _json(event: Event) -> bytes:
+    return msgspec.json.encode(
+        {
+            "task_id": event.task_id,
+            "workflow": event.workflow,
+            "agent": event.agent,
+            "case_type": event.case_type,
+            "kind": event.kind,
+            "at": event.at / MICRO,
+            "duration": (event.at - event.start) / MICRO,
+            "error": event.error_type,
+            "model": event.model,
+            "input_tokens": event.input_tokens or 0,
+            "output_tokens": event.output_tokens or 0,
+            "cost_usd": (event.cost or 0) / NANO,
+        }
+    )

@@ -1,0 +1,61 @@
+"""The same counting as a user of Faust would write it: one event a message, windowed tables, nothing else.
+
+Run as a worker by `bench.plain`. It keeps less than Trueup does: three counts by workflow and minute, no store to
+query, no verdicts, nothing against duplicates.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import faust
+
+MINUTE = timedelta(minutes=1)
+
+
+class Action(faust.Record, serializer="json"):
+    """One step of a task."""
+
+    task_id: str
+    workflow: str
+    agent: str
+    case_type: str
+    kind: str
+    at: float
+    duration: float
+    error: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+app = faust.App(
+    "plain",
+    broker=f"kafka://{os.environ.get('PLAIN_BROKER', '127.0.0.1:9092')}",
+    store="memory://",
+    broker_commit_interval=0.25,
+    topic_partitions=int(os.environ.get("PLAIN_PARTITIONS", "12")),
+    topic_allow_declare=True,
+    web_enabled=False,
+    table_standby_replicas=0,
+)
+actions = app.topic("plain.actions", value_type=Action)
+counts = app.Table("counts", default=int).tumbling(MINUTE, expires=timedelta(hours=2))
+errors = app.Table("errors", default=int).tumbling(MINUTE, expires=timedelta(hours=2))
+costs = app.Table("costs", default=float).tumbling(MINUTE, expires=timedelta(hours=2))
+
+
+@app.agent(actions)
+async def count(stream: faust.Stream[Action]) -> None:
+    """Count actions, errors and cost by workflow and minute."""
+    async for action in stream:
+        counts[action.workflow] += 1
+        if action.error:
+            errors[action.workflow] += 1
+        costs[action.workflow] += action.cost_usd
+
+
+if __name__ == "__main__":
+    app.main()

@@ -1,0 +1,119 @@
+"""ClickHouse goes away in every way it can; the worker holds, says so once, and catches up."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.lab import Lab, Place, now_ns
+from tests.e2e.rig import Rig, WorkerProcess, eventually
+from tests.otlp import span, traces
+
+AWAY, BACK = "ClickHouse is away", "ClickHouse is back"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    changes = {"clickhouse": {"timeout": 15}}
+    with Rig(tmp_path_factory.mktemp("rig"), changes) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def lab(rig: Rig) -> Iterator[Lab]:
+    with Lab(rig) as lab:  # type: ignore[arg-type]
+        yield lab
+
+
+@pytest.fixture
+def worker(rig: Rig) -> Iterator[WorkerProcess]:
+    """A worker that is ready, and whose ClickHouse a test may take away."""
+    worker = rig.start_worker()
+    worker.until_ready()
+    yield worker
+    rig.proxy.pass_on()
+    rig.stop_workers()
+
+
+def task(name: str, spans: int = 3) -> bytes:
+    """A finished task of some spans."""
+    number = abs(hash(name)) % 2**60
+    trace = f"{number:032x}"
+    root = f"{1:016x}"
+    others = [span(traceId=trace, spanId=f"{i + 2:016x}", parentSpanId=root, at=now_ns()) for i in range(spans - 1)]
+    last = span({"trueup.task.id": name, "trueup.task.outcome": "success"}, traceId=trace, spanId=root, at=now_ns())
+    return traces(*others, last, resource={"trueup.workflow": "outage"})
+
+
+def freeze(rig: Rig) -> None:
+    assert rig.clickhouse.pid is not None
+    os.killpg(rig.clickhouse.pid, signal.SIGSTOP)
+
+
+def thaw(rig: Rig) -> None:
+    assert rig.clickhouse.pid is not None
+    os.killpg(rig.clickhouse.pid, signal.SIGCONT)
+
+
+Fault = Callable[[Rig], Any]
+FAULTS: dict[str, tuple[Fault, Fault]] = {
+    "refused connections": (lambda rig: rig.proxy.refuse(), lambda rig: rig.proxy.pass_on()),
+    "a frozen server": (freeze, thaw),
+    "HTTP 500": (lambda rig: rig.proxy.answer("500 Internal Server Error", "oops"), lambda rig: rig.proxy.pass_on()),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_worker_holds_says_so_once_and_catches_up(rig: Rig, lab: Lab, worker: WorkerProcess, fault: str) -> None:
+    begin, end = FAULTS[fault]
+    lab.land(lab.spans(task(f"before {fault}")))
+    rebalances = worker.metric("trueup_rebalances_total")
+    begin(rig)
+    try:
+        places = [lab.spans(task(f"{fault} {i}")) for i in range(20)]
+        told = eventually(lambda: (ready := worker.ready()) and not ready["ready"] and ready, f"/readyz tells of {fault}")
+        assert "ClickHouse has been away for" in told["why"][0]
+        assert worker.running
+    finally:
+        end(rig)
+    lab.land(*places)
+    eventually(lambda: worker.ready()["ready"], "the worker is ready again")
+    assert [lab.task(f"{fault} {i}")["claim"] for i in range(20)] == ["success"] * 20
+    assert (len(worker.logged(AWAY)), len(worker.logged(BACK))) == (1, 1)
+    assert worker.metric("trueup_rebalances_total") == rebalances
+    assert "clickhouse_connect" not in worker.text
+
+
+def test_an_insert_that_is_cut_in_the_middle_is_done_again(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
+    cuts = rig.proxy.cuts
+    rig.proxy.cut_after(100_000, times=3)  # the client itself tries a second time
+    lab.land(lab.spans(task("large", spans=2_000)))
+    assert rig.proxy.cuts == cuts + 3
+    assert lab.task("large")["events"] == 2_000
+    assert (len(worker.logged(AWAY)), len(worker.logged(BACK))) == (1, 1)
+
+
+def test_a_worker_that_is_told_to_stop_during_an_outage_does_so_and_the_next_one_goes_on(
+    rig: Rig, lab: Lab, worker: WorkerProcess
+) -> None:
+    rig.proxy.refuse()
+    place = lab.spans(task("across a stop"))
+    eventually(lambda: worker.logged(AWAY), "the outage is noticed")
+    worker.send(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    assert worker.logged("the worker stops") == []
+    after = rig.start_worker()
+    eventually(lambda: "ClickHouse has been away" in str(after.ready()), "a worker that starts waits as well")
+    rig.proxy.pass_on()
+    lab.land(place)
+    assert lab.task("across a stop")["claim"] == "success"
+
+
+def test_nothing_is_lost_or_counted_twice(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
+    found = lab.audit()
+    assert (found.differences, found.skipped) == ([], 0)
