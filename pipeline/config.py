@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -290,8 +291,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = _file_in_use
-        yaml = (YamlConfigSettingsSource(settings_cls, yaml_file=file),) if file else ()
-        return (init_settings, env_settings, *yaml)
+        of_file = (YamlConfigSettingsSource(settings_cls, yaml_file=file),) if file else ()
+        return (init_settings, env_settings, *of_file)
 
 
 _file_in_use: Path | None = None
@@ -313,8 +314,8 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         where = named or "the environment"
         lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
         raise ConfigError(f"the configuration in {where} cannot be used:\n" + "\n".join(lines)) from None
-    except ValueError as error:
-        raise ConfigError(f"the configuration in {named} cannot be read: {error}") from None
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"the configuration in {named or 'the environment'} cannot be read: {error}") from None
     finally:
         os.environ.update(environment)
         _file_in_use = None

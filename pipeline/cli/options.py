@@ -74,7 +74,7 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 def moment(text: str | None) -> int | None:
-    """Seconds since the epoch of a date, a time, or a duration ago; the minute it lies in."""
+    """Seconds since the epoch of the minute of a date, a time, or a duration ago. Raises typer.BadParameter."""
     if text is None:
         return None
     if re.fullmatch(r"\d+[smhd]", text):
@@ -85,8 +85,10 @@ def moment(text: str | None) -> int | None:
         try:
             when = datetime.fromisoformat(text)
         except ValueError:
-            raise ValueError(
+            raise typer.BadParameter(
                 f"{text!r} is not a time; write 2026-11-01, 2026-11-01T08:00Z, or 2h for two hours ago"
             ) from None
         seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < 2**32:
+        raise typer.BadParameter(f"{text!r} is not a time between 1970 and 2106")
     return int(seconds // 60 * 60)

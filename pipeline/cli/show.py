@@ -39,7 +39,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on stdout, whole even where the terminal is narrow."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(plain(name)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(value)) for value in row))
     console = Console(width=None if sys.stdout.isatty() else 240)

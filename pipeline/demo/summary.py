@@ -25,7 +25,7 @@ def print_summary(result: Result, console: Console) -> None:
         console.print(Text(line, style="dim"))
     console.print()
     for sentence in sentences(result):
-        console.print(Text(sentence))
+        console.print(Text(sentence), soft_wrap=not console.is_terminal)
 
 
 def sentences(result: Result) -> Iterator[str]:

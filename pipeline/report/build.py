@@ -43,10 +43,11 @@ def stamp(seconds: int) -> str:
 
 def task_list(client: Client, question: reads.Question) -> list[dict[str, Any]]:
     """Every task, null where the telemetry does not tell."""
-    return [_task(row) for row in reads.tasks(client, question) if row["status"] != "linked"]
+    return [task_of_row(row) for row in reads.tasks(client, question) if row["status"] != "linked"]
 
 
-def _task(row: dict[str, Any]) -> dict[str, Any]:
+def task_of_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A task as `--tasks` lists it."""
     calls = row["model_calls"] if row["model_calls"] or not row["untold_runs"] else None
     known = row["usage_known"] == row["model_calls"] and not row["untold_successes"]
     cost = task_cost(row)

@@ -17,6 +17,8 @@ def story(client: Client, task_id: str) -> dict[str, Any] | None:
     if not rows:
         for found in reads.task_of_trace(client, task_id):
             rows = reads.task(client, found)
+    if rows and rows[-1]["linked_to"]:  # a trace that turned out to belong to a task
+        rows = reads.task(client, rows[-1]["linked_to"]) or rows
     if not rows:
         return None
     row = rows[-1]

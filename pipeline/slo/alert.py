@@ -103,13 +103,20 @@ def evaluate(
 
 
 def catch_up(
-    state: AlertState, observations: Sequence[Observation], now: int, *, freezing: Freezing = DEFAULT_FREEZING
+    state: AlertState,
+    observations: Sequence[Observation],
+    now: int,
+    *,
+    complete_until: int | None = None,
+    freezing: Freezing = DEFAULT_FREEZING,
 ) -> tuple[AlertState, tuple[Transition, ...]]:
-    """Evaluate every minute since the last one evaluated, so that the history does not depend on restarts."""
-    first = now if state.evaluated is None else state.evaluated + 1
+    """Evaluate every minute up to `now` that has not been, so that the history does not depend on restarts.
+
+    The last one evaluated is evaluated again, because events may have come to it since.
+    """
     transitions: list[Transition] = []
-    for minute in range(first, now + 1):
-        state, changed = evaluate(state, observations, minute, freezing=freezing)
+    for minute in range(now if state.evaluated is None else state.evaluated, now + 1):
+        state, changed = evaluate(state, observations, minute, complete_until=complete_until, freezing=freezing)
         transitions.extend(changed)
     return state, tuple(transitions)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import clickhouse_connect
+import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.external import ExternalData
 
 from sinks.port import Barred, Refused, Transient
 
@@ -96,7 +98,9 @@ def translated() -> Iterator[None]:
 
 
 def _ours(error: ClickHouseError) -> Exception:
-    text = str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+    cause = error.__cause__
+    told = str(getattr(cause, "reason", None) or cause or error).strip()  # not the whole address with its settings
+    text = told.splitlines()[0][:500] if told else type(error).__name__
     code = error_code(error) if isinstance(error, DatabaseError) else None
     if code in REFUSED_CODES:
         return Refused(text)
@@ -137,14 +141,35 @@ def insert_statement(client: Client, table: str, columns: Sequence[str]) -> byte
     return f"INSERT INTO {table} ({names}) SELECT {names} FROM input('{read_as}') FORMAT {_FORMAT}".encode()  # noqa: S608
 
 
+class Asked(NamedTuple):
+    """Rows that are sent along with a query, which reads them as the table `asked`.
+
+    A list of any length: a parameter may have 128 KiB (`http_max_field_value_size`).
+    """
+
+    structure: tuple[str, ...]
+    """`name type` of each column."""
+    rows: Iterable[Sequence[str | int]]
+
+
 def select_lines(
-    client: Client, sql: str, parameters: Mapping[str, Any] | None = None, *, fmt: str = _FORMAT
+    client: Client,
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    fmt: str = _FORMAT,
+    asked: Asked | None = None,
 ) -> list[bytes]:
     """The rows of a query, each as a JSON array."""
+    external = None
+    if asked is not None:
+        data = b"\n".join(map(msgspec.json.encode, asked.rows))
+        external = ExternalData(file_name="asked", data=data, fmt=_FORMAT, structure=asked.structure)
     with translated():
         answer = client.raw_query(
             sql,
             parameters=dict(parameters or {}),
+            external_data=external,
             settings={name: PINNED[name] for name in _LARGE_READ},
             fmt=fmt,
         )

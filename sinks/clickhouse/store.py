@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.event import FIELDS, Event
 from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
-from sinks.clickhouse.client import insert_lines, insert_statement, select_lines
+from sinks.clickhouse.client import Asked, insert_lines, insert_statement, select_lines
 from sinks.memory import decode_raw
 from sinks.port import Barred
 
@@ -35,18 +35,22 @@ def _list(columns: Sequence[str]) -> str:
 
 _TASKS = f"SELECT {_list(TASK_COLUMNS)} FROM task_rows FINAL WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}"  # noqa: S608 - our own column names
 _EVENTS = f"""SELECT {_list(RAW_COLUMNS)} FROM raw_events
-WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN {{ids:Array(String)}}"""  # noqa: S608
+WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN asked"""  # noqa: S608
 _WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
 WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}
-AND workflow IN {{workflows:Array(String)}} AND minute IN {{minutes:Array(UInt32)}}"""  # noqa: S608
+AND (workflow, minute) IN asked"""  # noqa: S608
 _FRONTIER = """SELECT greatest(
     (SELECT max(toInt64(seq)) FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}),
     (SELECT max(toInt64(seq)) FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})),
     (SELECT count() FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})"""
 
 _STORED = """SELECT DISTINCT task_id FROM task_rows
-WHERE epoch = {e:UInt16} AND (partition, task_id) IN {keys:Array(Tuple(UInt16, String))}"""
+WHERE epoch = {e:UInt16} AND (partition, task_id) IN asked"""
 _NEWEST = "SELECT max(minute), count() FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}"
+
+
+def _ids(task_ids: Iterable[str]) -> Asked:
+    return Asked(("task_id String",), [(task_id,) for task_id in task_ids])
 
 
 class ClickHouseStore:
@@ -74,9 +78,9 @@ class ClickHouseStore:
             self._connected, self._statements = None, {}
             raise
 
-    def _select(self, sql: str, parameters: Mapping[str, object]) -> list[bytes]:
+    def _select(self, sql: str, parameters: Mapping[str, object], asked: Asked | None = None) -> list[bytes]:
         with self._client() as client:
-            return select_lines(client, sql, parameters)
+            return select_lines(client, sql, parameters, asked=asked)
 
     def write(self, table: str, lines: Sequence[bytes]) -> None:
         if not lines:
@@ -98,17 +102,17 @@ class ClickHouseStore:
         return [_task_decoder.decode(line) for line in self._select(sql, where)]
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
-        where = {**self._where(partition), "ids": list(task_ids)}
-        if not where["ids"]:
+        ids = list(task_ids)
+        if not ids:
             return []
-        sql = f"{_TASKS} AND task_id IN {{ids:Array(String)}}"
-        return [_task_decoder.decode(line) for line in self._select(sql, where)]
+        sql = f"{_TASKS} AND task_id IN asked"
+        return [_task_decoder.decode(line) for line in self._select(sql, self._where(partition), _ids(ids))]
 
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         found: dict[str, list[tuple[int, Event]]] = {task_id: [] for task_id in upto}
         if not upto:
             return found
-        for line in self._select(_EVENTS, {**self._where(partition), "ids": list(upto)}):
+        for line in self._select(_EVENTS, self._where(partition), _ids(upto)):
             _, seq, event = decode_raw(line)
             if seq <= upto[event.task_id]:
                 found[event.task_id].append((seq, event))
@@ -118,7 +122,8 @@ class ClickHouseStore:
         keys = [(partition, task_id) for partition, ids in task_ids.items() for task_id in ids]
         if not keys:
             return set()
-        lines = self._select(_STORED, {"e": self._epoch, "keys": keys})
+        asked = Asked(("partition UInt16", "task_id String"), keys)
+        lines = self._select(_STORED, {"e": self._epoch}, asked)
         return {task_id for line in lines for (task_id,) in [msgspec.json.decode(line)]}
 
     def newest_window(self, partition: int) -> int:
@@ -130,12 +135,8 @@ class ClickHouseStore:
         wanted = set(keys)
         if not wanted:
             return []
-        where = {
-            **self._where(partition),
-            "workflows": sorted({key.workflow for key in wanted}),
-            "minutes": sorted({key.minute for key in wanted}),
-        }
-        rows = [WindowRow.from_line(line)[1] for line in self._select(_WINDOWS, where)]
+        asked = Asked(("workflow String", "minute UInt32"), {(key.workflow, key.minute) for key in wanted})
+        rows = [WindowRow.from_line(line)[1] for line in self._select(_WINDOWS, self._where(partition), asked)]
         return [row for row in rows if row.key in wanted]
 
     def _where(self, partition: int) -> dict[str, object]:

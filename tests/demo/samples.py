@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from pipeline.demo.job import Job, Later, ModelCall, ToolCall
 from pipeline.demo.measured import Group, Snapshot
 from pipeline.demo.plan import Plan, Trouble
 from schemas.rows import COUNTS
+from schemas.units import bucket
 from sinks.clickhouse.reads import Counted
 
 MILLION = 1_000_000
@@ -19,11 +23,16 @@ def job(*later: Later, claim: str | None = "success", calls: tuple[ModelCall, ..
     )  # type: ignore[arg-type]
 
 
-def counted(group: Group = ("refunds", "1"), *, cycle_us: dict[int, int] | None = None, **counts: int) -> Counted:
+def counted(group: Group = ("refunds", "1"), **counts: int) -> Counted:
     """Counts of a group; what is not named is 0."""
     assert counts.keys() <= {*COUNTS, "tasks_open"}
     by = {"workflow": group[0], "agent_version": group[1]}
-    return Counted(None, by, dict.fromkeys((*COUNTS, "tasks_open"), 0) | counts, cycle_us or {}, {}, {})
+    return Counted(None, by, dict.fromkeys((*COUNTS, "tasks_open"), 0) | counts, {}, {}, {})
+
+
+def taking(seconds: Mapping[int, int], **counts: int) -> Counted:
+    """Counts with so many tasks of each cycle time."""
+    return replace(counted(**counts), cycle_us={bucket(length * MILLION): n for length, n in seconds.items()})
 
 
 def verdicts(n: int, untrue: int, **counts: int) -> dict[str, int]:

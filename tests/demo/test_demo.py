@@ -12,12 +12,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.demo.figures import figures
+from pipeline.demo.job import Verdict
 from pipeline.demo.ledger import COUNTED, Ledger
 from schemas.units import MICRO, NANO
 from tests.demo.samples import plan
@@ -25,6 +27,7 @@ from tests.demo.samples import plan
 pytestmark = pytest.mark.e2e
 
 SECONDS, SEED, RATE = 8, 7, 30
+Json = dict[str, Any]
 PATIENCE = 180.0
 """Seconds after which something that should have happened has not."""
 
@@ -44,8 +47,8 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Temporary files. Faust makes an empty folder of its own, which every worker of the machine shares."""
-    return [path.name for path in (folder / "temporary").rglob("*") if path.name != "trueup-faust"]
+    """Temporary files, beside the empty folders that Faust makes for all workers of the machine."""
+    return [path.name for path in (folder / "temporary").iterdir() if path.name != "trueup-faust"]
 
 
 def command(*options: str) -> list[str]:
@@ -68,9 +71,9 @@ def ran(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def result(ran: subprocess.CompletedProcess[str]) -> dict[str, object]:
+def result(ran: subprocess.CompletedProcess[str]) -> Json:
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    found: dict[str, object] = json.loads(ran.stdout)
+    found: Json = json.loads(ran.stdout)
     return found
 
 
@@ -83,19 +86,19 @@ def planned() -> Ledger:
     return ledger
 
 
-def by_group(rows: list[dict[str, dict[str, str]]]) -> Iterator[tuple[tuple[str, str], dict[str, dict[str, str]]]]:
+def by_group(rows: list[Json]) -> Iterator[tuple[tuple[str, str], Json]]:
     for row in rows:
         yield (row["by"]["workflow"], row["by"]["agent_version"]), row
 
 
-def test_the_agents_told_all_that_was_planned(result: Mapping[str, dict[str, list]], planned: Ledger) -> None:
+def test_the_agents_told_all_that_was_planned(result: Json, planned: Ledger) -> None:
     told = {group: row["counts"] for group, row in by_group(result["told"]["rows"])}
     assert told.keys() == planned.counts.keys()
     for group, counts in planned.counts.items():
         assert {name: told[group].get(name, 0) for name in COUNTED} == {name: counts[name] for name in COUNTED}
 
 
-def test_the_report_is_what_the_agents_told(result: Mapping[str, dict[str, list]], planned: Ledger) -> None:
+def test_the_report_is_what_the_agents_told(result: Json, planned: Ledger) -> None:
     reported = {group: row["counts"] for group, row in by_group(result["report"]["rows"])}
     assert reported.keys() == planned.counts.keys()
     for group, counts in planned.counts.items():
@@ -106,9 +109,7 @@ def test_the_report_is_what_the_agents_told(result: Mapping[str, dict[str, list]
     assert result["told"]["differences"] == []
 
 
-def test_sampled_verdicts_and_costs_by_category_are_right_too(
-    result: Mapping[str, dict[str, list]], planned: Ledger
-) -> None:
+def test_sampled_verdicts_and_costs_by_category_are_right_too(result: Json, planned: Ledger) -> None:
     for group, row in by_group(result["report"]["rows"]):
         counts, metrics = planned.counts[group], row["metrics"]
         rate = metrics["verified_success_rate"]
@@ -120,14 +121,14 @@ def test_sampled_verdicts_and_costs_by_category_are_right_too(
         assert float(human) == pytest.approx(counts["cost_human_nano"] / NANO / counts["tasks_finished"])
 
 
-def test_the_audit_finds_nothing_and_nothing_is_lost(result: Mapping[str, dict[str, int]], planned: Ledger) -> None:
+def test_the_audit_finds_nothing_and_nothing_is_lost(result: Json, planned: Ledger) -> None:
     assert result["audit"] == {"differences": 0}
     assert result["landed"]["dead_letters"] == 0
     assert result["landed"]["duplicates"] == sum(
         later.times - 1
         for job in plan(SECONDS, seed=SEED, rate=RATE).jobs()
         for later in job.later
-        if hasattr(later, "times")
+        if isinstance(later, Verdict)
     )
 
 

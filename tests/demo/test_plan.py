@@ -128,4 +128,4 @@ def test_the_incident_comes_again_in_a_demo_that_does_not_end() -> None:
     trouble = Trouble.of(None)
     hours = Counter(trouble.at(second) for second in range(480))
     assert hours[True] == 90
-    assert trouble.periods(300) == [(40, 85), (280, 325)]
+    assert trouble.periods(300) == [(40, 85), (280, 300)]

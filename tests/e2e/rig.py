@@ -168,7 +168,9 @@ class Rig:
         """What the newest worker wrote."""
         return self.workers[-1].text if self.workers else ""
 
-    def start_worker(self, changes: Changes | None = None, environment: Mapping[str, str] | None = None) -> WorkerProcess:
+    def start_worker(
+        self, changes: Changes | None = None, environment: Mapping[str, str] | None = None
+    ) -> WorkerProcess:
         """A worker that reaches ClickHouse through the proxy."""
         sections = dict(self._sections)
         sections["clickhouse"] = {**sections["clickhouse"], "url": f"http://127.0.0.1:{self.proxy.port}"}

@@ -76,7 +76,9 @@ def test_the_worker_holds_says_so_once_and_catches_up(rig: Rig, lab: Lab, worker
     begin(rig)
     try:
         places = [lab.spans(task(f"{fault} {i}")) for i in range(20)]
-        told = eventually(lambda: (ready := worker.ready()) and not ready["ready"] and ready, f"/readyz tells of {fault}")
+        told = eventually(
+            lambda: (ready := worker.ready()) and not ready["ready"] and ready, f"/readyz tells of {fault}"
+        )
         assert "ClickHouse has been away for" in told["why"][0]
         assert worker.running
     finally:

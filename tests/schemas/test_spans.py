@@ -164,12 +164,16 @@ def test_a_reported_cost_is_exact() -> None:
 class Fixed:
     """A price of one nano-dollar a token."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, agreed: bool = False) -> None:
         self.asked: list[tuple[str, str, int]] = []
+        self._agreed = agreed
 
     def price(self, provider: str, model: str, at: int, usage: Usage) -> Price | None:
         self.asked.append((provider, model, at))
-        return Price(usage["input_tokens"] or 0, agreed=False) if model == "m" else None
+        return Price(usage["input_tokens"] or 0, self._agreed) if model == "m" else None
+
+
+PAID = CHAT | {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 7}
 
 
 def test_a_cost_that_is_not_told_is_priced_from_tokens() -> None:
@@ -180,6 +184,41 @@ def test_a_cost_that_is_not_told_is_priced_from_tokens() -> None:
     assert (event.cost, event.cost_source) == (7, "priced")
     assert prices.asked == [("openai", "m", event.at)]
     assert of_span(told | {"trueup.cost.usd": 0}, mapper=mapper).cost == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"gen_ai.usage.cost.amount": 0.25},
+        {"gen_ai.usage.cost.amount": 0.25, "gen_ai.usage.cost.currency": "USD"},
+        {"llm.cost.total": 0.25},
+        {"operation.cost": 0.25},
+        {"gen_ai.usage.cost": "0.25"},
+        {"gen_ai.usage.total_cost": 0.25},
+    ],
+)
+def test_an_instrumentations_own_reckoning_beats_the_price_list(values: dict[str, Any]) -> None:
+    event = of_span(PAID | values, mapper=Mapper(prices=Fixed()))
+    assert (event.cost, event.cost_source) == (250_000_000, "reported")
+    assert of_span({"gen_ai.operation.name": "invoke_agent"} | values).cost is None
+
+
+def test_the_users_own_price_beats_an_instrumentations_reckoning_and_the_agent_beats_both() -> None:
+    mapper = Mapper(prices=Fixed(agreed=True))
+    told = PAID | {"operation.cost": 0.25}
+    assert (of_span(told, mapper=mapper).cost, of_span(told, mapper=mapper).cost_source) == (7, "priced")
+    assert of_span(told | {"trueup.cost.usd": 0.5}, mapper=mapper).cost == 500_000_000
+
+
+@pytest.mark.parametrize("values", [{"gen_ai.usage.cost.currency": "EUR"}, {"gen_ai.usage.cost.amount": -1}])
+def test_a_cost_in_another_currency_or_below_0_is_not_told(values: dict[str, Any]) -> None:
+    event = of_span(CHAT | {"gen_ai.usage.cost.amount": 0.25} | values)
+    assert (event.cost, event.cost_source) == (None, "")
+
+
+def test_an_embedding_has_no_output_and_a_cost_all_the_same() -> None:
+    embedding = PAID | {"gen_ai.operation.name": "embeddings"}
+    assert of_span(embedding, mapper=Mapper(prices=Fixed())).cost == 7
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def watch(counts: Series, rule: Rule = RULE) -> list[Observation]:
 def history(
     observations: Sequence[Observation], until: int, state: AlertState = NEW
 ) -> tuple[AlertState, list[tuple[int, Change]]]:
-    state, transitions = catch_up(state.model_copy(update={"evaluated": -1}), observations, until)
+    state, transitions = catch_up(state.model_copy(update={"evaluated": 0}), observations, until)
     return state, [(each.at, each.change) for each in transitions]
 
 
@@ -59,7 +59,7 @@ def test_one_level_at_a_time() -> None:
 
 
 def test_a_transition_says_what_and_why() -> None:
-    _, transitions = catch_up(NEW.model_copy(update={"evaluated": -1}), watch(series((120, 10, 0), (60, 0, 10))), 150)
+    _, transitions = catch_up(NEW.model_copy(update={"evaluated": 0}), watch(series((120, 10, 0), (60, 0, 10))), 150)
     page = transitions[-1]
     assert page.notifies
     assert (page.from_level, page.level) == (Severity.TICKET, Severity.PAGE)
@@ -170,6 +170,14 @@ def test_evaluating_a_minute_again_changes_nothing() -> None:
     assert evaluate(state, observations, 50) == (state, ())
 
 
+def test_events_that_come_to_the_current_minute_are_seen_at_once() -> None:
+    """The alerter looks every few seconds, not once a minute."""
+    before = series((120, 9, 0))
+    state, _ = catch_up(NEW, watch(before), 119)
+    state, transitions = catch_up(state, watch(Series([*list(before)[:-1], Row(119, 5000, 5009, 5009)])), 119)
+    assert [(each.at, each.change) for each in transitions] == [(119, Change.FIRED)]
+
+
 def test_acknowledging_ends_with_the_episode() -> None:
     state, _ = evaluate(NEW, watch(series((120, 0, 10))), 119)
     state, told = acknowledge(state, "ada", 120, "looking")
@@ -185,7 +193,7 @@ def test_acknowledging_ends_with_the_episode() -> None:
 
 
 def test_a_ticket_that_becomes_a_page_must_be_acknowledged_again() -> None:
-    state, _ = catch_up(NEW.model_copy(update={"evaluated": -1}), watch(series((120, 10, 0), (60, 0, 10))), 145)
+    state, _ = catch_up(NEW.model_copy(update={"evaluated": 0}), watch(series((120, 10, 0), (60, 0, 10))), 145)
     state, _ = acknowledge(state, "ada", 146)
     state, (escalated,) = catch_up(state, watch(series((120, 10, 0), (60, 0, 10))), 150)
     assert escalated.change is Change.ESCALATED

@@ -40,7 +40,7 @@ def observed(draw: st.DrawFn) -> list[Observation]:
 
 
 def straight(observations: list[Observation]) -> tuple[AlertState, list[Transition]]:
-    state, transitions = catch_up(AlertState(key="k", evaluated=-1), observations, END)
+    state, transitions = catch_up(AlertState(key="k", evaluated=0), observations, END)
     return state, list(transitions)
 
 
@@ -49,7 +49,7 @@ def straight(observations: list[Observation]) -> tuple[AlertState, list[Transiti
 def test_restarting_anywhere_gives_the_same_state_and_history(
     observations: list[Observation], stops: list[int]
 ) -> None:
-    state = AlertState(key="k", evaluated=-1)
+    state = AlertState(key="k", evaluated=0)
     history: list[Transition] = []
     for stop in [*sorted(stops), END]:
         state, transitions = catch_up(AlertState.model_validate_json(state.model_dump_json()), observations, stop)
@@ -63,7 +63,7 @@ def test_work_done_twice_after_a_crash_is_told_the_same_way(
     observations: list[Observation], stored: int, lost: int
 ) -> None:
     """A crash after notifying and before storing: what is told again is word for word what was told before."""
-    before, _ = catch_up(AlertState(key="k", evaluated=-1), observations, stored)
+    before, _ = catch_up(AlertState(key="k", evaluated=0), observations, stored)
     _, first = catch_up(before, observations, min(stored + lost, END))
     _, second = catch_up(before, observations, END)
     assert second[: len(first)] == first
@@ -104,7 +104,7 @@ def test_a_silent_stream_never_resolves_what_fires(counts: Series, guard: Guard)
     """After the last event, nothing but frozen follows: no data is not good data."""
     observations = [Observation("reported", counts, Rule(TARGET, 1000, PAIRS, Guard(1, 3, guard.reference_burn, ())))]
     last = max((row.minute for row in counts if row.total), default=0)
-    state, _ = catch_up(AlertState(key="k", evaluated=-1), observations, last)
+    state, _ = catch_up(AlertState(key="k", evaluated=0), observations, last)
     later, transitions = catch_up(state, observations, last + 200)
     assert later.phase is Phase.FROZEN
     told = [each.change for each in transitions if each.change is Change.RESOLVED]

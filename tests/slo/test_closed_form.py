@@ -28,7 +28,7 @@ def changes(bad: int, total: int, baseline: int, fault: int, pairs: tuple[Pair, 
         Row(at, bad if baseline <= at < baseline + fault else 0, total, total) for at in range(baseline + fault + 400)
     ]
     rule = Rule(TARGET, MINUTES_PER_MONTH, pairs, GUARD_OFF)
-    start = AlertState(key="k", evaluated=baseline - 1)
+    start = AlertState(key="k", evaluated=baseline)
     _, transitions = catch_up(start, [Observation("reported", Series(rows), rule)], len(rows) - 1)
     return [(each.at - baseline + 1, each.change) for each in transitions]
 

@@ -32,6 +32,11 @@ def test_window_is_the_sum_of_its_minutes(made: list[Row], until: int, length: i
     assert series.between(until, until + length) == by_hand(made, until, until + length)
 
 
+@pytest.mark.parametrize(("until", "bad"), [(9, 0), (10, 1), (14, 1), (15, 0)])
+def test_a_window_of_five_minutes_holds_a_minute_for_five_minutes(until: int, bad: int) -> None:
+    assert Series([Row(10, 1, 1, 1)]).window(until, 5).bad == bad
+
+
 @given(rows(), MINUTES, st.integers(1, 20), st.integers(0, 12), st.integers(20, 70))
 def test_recent_is_the_shortest_stretch_with_enough_events(
     made: list[Row], until: int, short: int, events: int, long: int

@@ -18,7 +18,7 @@ def minutes_of(total: Ints, bad: Ints, rule_name: str, target: str) -> list[int]
     rule = rules(Fraction(target), MINUTES_PER_MONTH)[rule_name]
     rows = [Row(int(at), int(bad[at]), int(total[at]), int(total[at])) for at in np.flatnonzero(total)]
     observations = [Observation("reported", Series(rows), rule)]
-    _, transitions = catch_up(AlertState(key="k", evaluated=-1), observations, len(total) - 1)
+    _, transitions = catch_up(AlertState(key="k", evaluated=0), observations, len(total) - 1)
     level = np.zeros(len(total), bool)
     for each in transitions:
         level[each.at :] = each.level is not None

@@ -95,7 +95,8 @@ def replay(
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=to_stderr(), transient=True) as bar:
+    console = to_stderr()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("sending", total=_size(files))
         sent = send(settings, files, pace=Pace(rate), advance=lambda n: bar.advance(task, n))
         if wait:

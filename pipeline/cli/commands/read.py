@@ -63,8 +63,9 @@ def audit(
     from pipeline.report.audited import sentence, summary
     from sinks.clickhouse.audit import audit as compare
 
+    since, until = moment(start), moment(end)
     settings = load(config)
-    found = compare(client_of(settings), epoch=settings.kafka.epoch, start=moment(start), end=moment(end))
+    found = compare(client_of(settings), epoch=settings.kafka.epoch, start=since, end=until)
     if output is not Output.TABLE:
         emit(summary(found))
     else:

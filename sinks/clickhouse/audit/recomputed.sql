@@ -54,17 +54,19 @@ below AS (
     WITH RECURSIVE descent AS (
         SELECT
             partition, task_id, hash, id, kind, tool, response_id,
-            kind AS top_kind, tool AS top_tool, response_id AS top_response_id, toUInt8(0) AS depth
+            hash AS top_hash, kind AS top_kind, tool AS top_tool, response_id AS top_response_id,
+            toUInt8(0) AS depth
         FROM spans
         WHERE kind IN ('model_call', 'tool_call')
         UNION ALL
         SELECT
             span.partition, span.task_id, span.hash, span.id, span.kind, span.tool, span.response_id,
-            descent.top_kind, descent.top_tool, descent.top_response_id, toUInt8(descent.depth + 1)
+            descent.top_hash, descent.top_kind, descent.top_tool, descent.top_response_id,
+            toUInt8(descent.depth + 1)
         FROM descent
         JOIN spans AS span
             ON span.partition = descent.partition AND span.task_id = descent.task_id AND span.parent = descent.id
-        WHERE descent.depth < 64
+        WHERE descent.depth < 64 AND (descent.depth = 0 OR descent.hash != descent.top_hash)
     )
     SELECT partition, task_id, hash
     FROM descent
@@ -98,7 +100,7 @@ repetitions AS (
 ),
 
 -- Whether a run failed: from the root that ended last along the frame that ended last, to the end. A root
--- is a frame whose parent is not here.
+-- is a frame whose parent is not here. Tasks of which no frame failed are left out.
 families AS (
     SELECT
         partition, task_id, parent,
@@ -110,6 +112,11 @@ families AS (
     FROM (
         SELECT partition, task_id, id, has_failed, latest, is_self, is_frame AND NOT is_self AS is_child, head AS parent
         FROM spans ARRAY JOIN [id, parent] AS head, [1, 0] AS is_self
+        WHERE (partition, task_id) IN (
+            SELECT partition, task_id FROM raw_events
+            WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
+                AND kind IN ('agent_run', 'workflow_run', 'step', 'other') AND error_type != ''
+        )
     )
     GROUP BY partition, task_id, parent
 ),

@@ -1,0 +1,184 @@
+"""The configuration: where a value comes from, what is refused, and what is never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.fields import FieldInfo
+
+from pipeline.config import ConfigError, Section, Settings, load, parse_duration, show_duration
+from tests.command import Trueup
+
+PASSWORD = "a word that nobody may see"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "trueup.yaml"
+
+
+def write(file: Path, **settings: Any) -> Path:
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+def test_the_environment_beats_the_file_and_the_file_the_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, kafka={"group": "of the file", "partitions": 3}, abandon_after="2h")
+    monkeypatch.setenv("TRUEUP_KAFKA__GROUP", "of the environment")
+    settings = load(file)
+    assert settings.kafka.group == "of the environment"
+    assert (settings.kafka.partitions, settings.abandon_after) == (3, 7_200)
+    assert settings.kafka.spans_topic == "otlp_spans"
+    assert load().kafka.partitions == Settings().kafka.partitions
+
+
+def test_what_the_caller_says_beats_all(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUEUP_ABANDON_AFTER", "2h")
+    assert load(write(file, abandon_after="3h"), {"abandon_after": "4h"}).abandon_after == 4 * 3_600
+
+
+def test_the_file_is_the_one_of_the_option_else_of_the_environment(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUEUP_CONFIG", str(write(tmp_path / "other.yaml", abandon_after="5h")))
+    assert load().abandon_after == 5 * 3_600
+    assert load(write(file, abandon_after="6h")).abandon_after == 6 * 3_600
+    monkeypatch.delenv("TRUEUP_CONFIG")
+    assert load().abandon_after == 3_600
+
+
+def test_maps_and_lists_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUEUP_ALIASES", '{"trueup.task.id": ["metadata.task_id"]}')
+    monkeypatch.setenv("TRUEUP_WORKFLOWS", '{"refunds": {"abandon_after": "10m"}}')
+    settings = load()
+    assert settings.aliases == {"trueup.task.id": ["metadata.task_id"]}
+    assert settings.workflows["refunds"].abandon_after == 600
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"kafak": {}}, "kafak: Extra inputs are not permitted"),
+        ({"kafka": {"partition": 3}}, "kafka.partition: Extra inputs are not permitted"),
+        ({"kafka": {"partitions": 0}}, "kafka.partitions: Input should be greater than or equal to 1"),
+        ({"kafka": {"partitions": "many"}}, "kafka.partitions: Input should be a valid integer"),
+        ({"kafka": {"security_protocol": "TLS"}}, "kafka.security_protocol: String should match pattern"),
+        ({"clickhouse": {"url": "localhost"}}, "clickhouse.url: String should match pattern"),
+        ({"clickhouse": {"url": "http://me:word@host"}}, "clickhouse.url: String should match pattern"),
+        ({"clickhouse": {"database": "a; DROP"}}, "clickhouse.database: String should match pattern"),
+        ({"abandon_after": "soon"}, "abandon_after: Value error, 'soon' is not a duration; write 30s, 15m, 2h or 1d"),
+        ({"aliases": {"task": ["x"]}}, "aliases: Value error, task is not an attribute of the contract"),
+        ({"privacy": {"dead_letters": "some"}}, "privacy.dead_letters: String should match pattern"),
+        (
+            {"clickhouse": {"retention_days": 30}},
+            "limits.oldest_days (400) is more than clickhouse.retention_days (30)",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_told_by_its_name(
+    trueup: Trueup, file: Path, monkeypatch: pytest.MonkeyPatch, settings: Any, told: str
+) -> None:
+    monkeypatch.delenv("TRUEUP_CLICKHOUSE__URL")
+    done = trueup("config", "check", "--config", str(write(file, **settings)))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"trueup: the configuration in {file} cannot be used:\n")
+    assert told in done.err
+
+
+def test_a_variable_of_a_section_that_does_not_exist_is_refused(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUEUP_KAFKA__PARTITION", "3")
+    done = trueup("config", "check")
+    assert done.code == 2
+    assert "the configuration in the environment cannot be used:\n  kafka.partition: Extra inputs" in done.err
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", "just text", "\x00"], ids=repr)
+def test_a_file_that_is_no_map_of_settings_is_told(trueup: Trueup, file: Path, text: str) -> None:
+    file.write_text(text)
+    done = trueup("config", "check", "--config", str(file))
+    assert (done.code, done.out) == (2, "")
+    assert str(file) in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_file_that_is_not_there_is_told(trueup: Trueup, tmp_path: Path) -> None:
+    done = trueup("report", "--config", str(tmp_path / "absent.yaml"))
+    assert done.code == 2
+    fix = "check --config or TRUEUP_CONFIG"
+    assert done.err == f"trueup: there is no configuration file {tmp_path / 'absent.yaml'}; {fix}\n"
+
+
+def test_what_is_shown_can_be_used_again(trueup: Trueup, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, workflows={"refunds": {"abandon_after": "90s"}}, human_usd_per_hour={"default": 40.5})
+    shown = trueup("config", "show", "--config", str(file)).out
+    again = file.with_name("again.yaml")
+    again.write_text(shown)
+    assert load(again) == load(file)
+    assert "abandon_after: 90s" in shown
+
+
+def test_secrets_are_masked(trueup: Trueup, file: Path) -> None:
+    write(file, kafka={"sasl_password": PASSWORD}, clickhouse={"password": PASSWORD})
+    done = trueup("config", "show", "--config", str(file))
+    assert done.code == 0
+    assert PASSWORD not in done.out + done.err
+    assert done.out.count("**********") == 2
+    settings = load(file)
+    assert (settings.kafka.password, settings.clickhouse.secret) == (PASSWORD, PASSWORD)
+    assert PASSWORD not in repr(settings)
+
+
+def test_a_bad_value_beside_a_secret_does_not_tell_the_secret(trueup: Trueup, file: Path) -> None:
+    write(file, kafka={"sasl_password": PASSWORD, "partitions": 0}, clickhouse={"password": [PASSWORD]})
+    done = trueup("config", "check", "--config", str(file))
+    assert done.code == 2
+    assert PASSWORD not in done.out + done.err
+
+
+def test_a_secret_may_be_in_a_file(file: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{PASSWORD}\n")
+    write(file, kafka={"sasl_password_file": str(secret), "sasl_password": "not this"})
+    assert load(file).kafka.password == PASSWORD
+    secret.unlink()
+    with pytest.raises(ConfigError, match=r"cannot read the secret in .*: No such file"):
+        assert load(file).kafka.password
+
+
+def test_the_schema_of_the_configuration_is_json(trueup: Trueup) -> None:
+    schema = yaml.safe_load(trueup("config", "schema").out)
+    assert schema["properties"].keys() == Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("15m", 900), ("2h", 7_200), ("1d", 86_400), (" 7 ", 7), (9, 9)]
+)
+def test_durations(text: str | int, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(show_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1w", "-1s", "1.5h", "1 h", True, None, -1, 1.5])
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+def test_every_setting_says_what_it_means() -> None:
+    def undescribed(prefix: str, fields: dict[str, FieldInfo]) -> list[str]:
+        found = []
+        for name, field in fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, Section):
+                found += undescribed(f"{prefix}{name}.", kind.model_fields)
+            elif not field.description:
+                found.append(prefix + name)
+        return found
+
+    assert undescribed("", Settings.model_fields) == []
