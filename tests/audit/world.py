@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.fold.partition import Message, PartitionFold
+from schemas.event import decode_line
 from schemas.rows import DeadLetter
 from sinks.clickhouse.audit import Audit, audit
 from sinks.clickhouse.client import Address, connect
@@ -24,18 +25,29 @@ class World:
         self.client = connect(address)
         self.store = ClickHouseStore(self.client)
         self.folds: dict[int, PartitionFold] = {}
+        self.passed_on: list[tuple[str, bytes]] = []
 
     def land_three(self, seed: int, messages: int = 40, tasks: int = 12, batch: int = 10) -> dict[int, Log]:
-        """Logs of three partitions, folded and written in batches; at the end whatever is open is given up."""
+        """Logs of three partitions, folded and written in batches; at the end whatever is open is given up.
+
+        What is passed on to another task goes to the end of the first partition.
+        """
         logs = {partition: Log(10 * seed + partition, tasks) for partition in PARTITIONS}
         for partition, log in logs.items():
-            self.land(partition, log.grow(messages) + log.end(), batch)
+            self.land(partition, log.grow(messages), batch)
+        passed_on = [decode_line(line) for _, line in self.passed_on]
+        if passed_on:
+            self.land(PARTITIONS[0], [logs[PARTITIONS[0]].add(passed_on)])
+        for partition, log in logs.items():
+            self.land(partition, log.end())
         return logs
 
     def land(self, partition: int, messages: Sequence[Message], batch: int = 10) -> None:
         """Fold and write, a batch of so many messages after the other."""
         for start in range(0, len(messages), batch):
-            write(self.store, self.fold(partition, messages[start : start + batch]))
+            snapshot = self.fold(partition, messages[start : start + batch])
+            self.passed_on += snapshot.forwards
+            write(self.store, snapshot)
             self.folds[partition].written(self.folds[partition].position)
 
     def fold(self, partition: int, messages: Sequence[Message]) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pipeline.demo.figures import Claim
 from pipeline.demo.job import Job, Later, ModelCall, ToolCall
 from pipeline.demo.measured import Group, Snapshot
 from pipeline.demo.plan import Plan, Trouble
@@ -16,14 +17,14 @@ MILLION = 1_000_000
 CALL = ModelCall("gpt-4o", 0.5, 1_000, 50, 2_500_000, (ToolCall("lookup", 0.25), ToolCall("write", 0.25, "timeout")))
 
 
-def job(*later: Later, claim: str | None = "success", calls: tuple[ModelCall, ...] = (CALL,)) -> Job:
+def job(*later: Later, claim: Claim | None = "success", calls: tuple[ModelCall, ...] = (CALL,)) -> Job:
     """A task of flight-changes 3.1 in production."""
     return Job(
         7, 0.0, "flight-7", "flight-changes", "booking-desk", "3.1", "production", "no_write", calls, claim, later
-    )  # type: ignore[arg-type]
+    )
 
 
-def counted(group: Group = ("refunds", "1"), **counts: int) -> Counted:
+def counted(group: Group = ("refunds", "1"), /, **counts: int) -> Counted:
     """Counts of a group; what is not named is 0."""
     assert counts.keys() <= {*COUNTS, "tasks_open"}
     by = {"workflow": group[0], "agent_version": group[1]}

@@ -2,8 +2,8 @@
 -- what became of its events. The answer is one row.
 --
 -- An event that its message brought and that has no row of its own in raw_events came before (a duplicate),
--- or it came after its trace was linked to a task and was passed on to that task. An event in the rows of a
--- linked trace has been passed on too: it is counted where it went.
+-- or it came after its trace was linked to a task and was passed on to that task. What had come by the trace
+-- before has rows of its own and was passed on too: it is counted where it went, and the link is no event.
 --
 -- partitions, firsts, ends: equally long; of each partition the first offset for which differences are told,
 -- and the offset at which it ends. detail: how many messages with differences are told.
@@ -17,18 +17,23 @@ envelopes AS (
     WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
 ),
 
+linked AS (
+    SELECT partition, task_id FROM raw_events
+    WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)} AND kind = 'link'
+),
+
 -- `reach`: how many events a message has at least, by the index of the last one that is known.
 landed AS (
     SELECT
         partition,
         intDiv(first, 4096) AS offset,
         count() AS kept,
-        countIf((partition, task_id) NOT IN (
-            SELECT partition, task_id FROM raw_events WHERE epoch = {epoch:UInt16} AND kind = 'link'
-        )) AS events,
+        countIf(NOT is_link AND NOT (is_by_trace AND (partition, task_id) IN linked)) AS events,
         max(bitAnd(first, 4095)) + 1 AS reach
     FROM (
-        SELECT partition, task_id, min(seq) AS first
+        SELECT
+            partition, task_id, min(seq) AS first,
+            argMin(kind = 'link', seq) AS is_link, argMin(task_source = 'trace', seq) AS is_by_trace
         FROM raw_events
         WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
         GROUP BY epoch, partition, task_id, hash

@@ -152,4 +152,4 @@ SELECT
     sum(differing),
     groupArraySortedIf({detail:UInt32})((partition, key, was, is), differing > 0)
 FROM compared
-SETTINGS join_use_nulls = 0, prefer_column_name_to_alias = 1
+SETTINGS join_use_nulls = 0, prefer_column_name_to_alias = 1, optimize_and_compare_chain = 0
