@@ -148,5 +148,6 @@ def _acknowledged(waiting: list[Any]) -> None:
 
 def _keeper(server: Broker | ClickHouse) -> int:
     process = server._process
-    assert process is not None
+    if process is None:
+        raise RuntimeError("the server does not run")
     return process.pid

@@ -21,7 +21,7 @@ SPANS_PER_REQUEST = 512
 
 
 def requests(events: Iterable[Event], per_request: int = SPANS_PER_REQUEST) -> Iterator[tuple[int, bytes]]:
-    """(spans, payload) of export requests; a request holds the spans of one workflow's agent, as a process sends them."""
+    """(spans, payload) of requests. Each holds spans of one workflow's agent, as its process exports them."""
     filling: dict[str, ResourceSpans] = {}
     for event in events:
         if event.kind not in SPANS:

@@ -16,6 +16,7 @@ from bench.lab import Commits, Lab
 from bench.work import Work
 from schemas.event import Event, partition_of
 from schemas.units import MICRO, NANO
+from schemas.words import SPANS
 
 TOPIC = "plain.actions"
 GROUP = "plain"
@@ -42,7 +43,8 @@ def run(events: int, open_tasks: int, seed: int) -> Plain:
 
         def sent() -> Iterator[tuple[int, bytes]]:
             nonlocal size
-            for event in islice(work.events(), events):
+            spans = (event for event in work.events() if event.kind in SPANS)
+            for event in islice(spans, events):
                 payload, partition = _json(event), partition_of(event.task_id, partitions)
                 backlog.add(partition, 1)
                 size += len(payload)

@@ -14,7 +14,7 @@ import faust
 MINUTE = timedelta(minutes=1)
 
 
-class Action(faust.Record, serializer="json"):
+class Action(faust.Record, serializer="json"):  # type: ignore[call-arg,misc]
     """One step of a task."""
 
     task_id: str
@@ -47,7 +47,7 @@ errors = app.Table("errors", default=int).tumbling(MINUTE, expires=timedelta(hou
 costs = app.Table("costs", default=float).tumbling(MINUTE, expires=timedelta(hours=2))
 
 
-@app.agent(actions)
+@app.agent(actions)  # type: ignore[untyped-decorator]
 async def count(stream: faust.Stream[Action]) -> None:
     """Count actions, errors and cost by workflow and minute."""
     async for action in stream:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Iterator
+from copy import copy
 from itertools import count
 
-from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message, event_hash, partition_of
+from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message, event_hash, link, partition_of
 from schemas.units import MICRO
 from schemas.words import Intervention, Kind, Outcome, Verdict
 
@@ -67,6 +68,7 @@ class Work:
         root = f"{draw.getrandbits(63) + 1:016x}"
         step = max(1, 2 * lasting // (sum(TURNS) * 2))
         at = begins
+        yield link(head.trace_id, head.task_id, begins)
         for turn in range(turns):
             at += draw.randint(step // 2, step + step // 2)
             yield self._model_call(head, root, at, step)
@@ -137,7 +139,7 @@ def _head(workflow: int, case_type: str, trace: int) -> Event:
     """What the events of a task have in common."""
     name = WORKFLOWS[workflow]
     return Event(
-        hash=0, kind="", task_id=f"{name}/{trace & 0xFFFFFFFFFFFF:012x}", task_source="trueup.task.id", event_id="",
+        hash=0, kind=Kind.OTHER, task_id=f"{name}/{trace % 2**48:012x}", task_source="trueup.task.id", event_id="",
         at=0, start=0, tenant="", workflow=name, stage="pilot" if workflow == 0 else "production",
         environment="prod", agent=f"agent-{workflow}", agent_version=f"1.{workflow % 3}.0", case_type=case_type,
         model="", trace_id=f"{trace:032x}", span_id="", parent_id="", root=0, name="", error_type="",
@@ -148,8 +150,8 @@ def _head(workflow: int, case_type: str, trace: int) -> Event:
 
 
 def _copy(head: Event, kind: Kind, at: int) -> Event:
-    event: Event = head.__copy__()
-    event.kind, event.at, event.start = kind.value, at, at
+    event = copy(head)
+    event.kind, event.at, event.start = kind, at, at
     event.case_type = event.model = ""
     return event
 

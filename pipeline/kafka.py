@@ -79,15 +79,11 @@ def _create(admin: Any, topic: Any) -> None:
 
 
 def producer(settings: Settings, **options: Any) -> Any:
-    """An idempotent producer. Raises Unreachable."""
+    """An idempotent producer; `options` are kafka-python's and win. Raises Unreachable."""
+    largest = max(settings.kafka.message_bytes * 2, 2_000_000)
+    ours = {"acks": "all", "linger_ms": 5, "max_request_size": largest}
     try:
-        return KafkaProducer(
-            **client_options(settings),
-            acks="all",
-            linger_ms=5,
-            max_request_size=max(settings.kafka.message_bytes * 2, 2_000_000),
-            **options,
-        )
+        return KafkaProducer(**client_options(settings), **{**ours, **options})
     except KafkaError as error:
         raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error}); is it running?") from None
 

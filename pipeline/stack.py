@@ -7,6 +7,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
+from urllib.request import urlopen
 
 import yaml
 from clickhouse_connect.driver.client import Client
@@ -20,7 +21,16 @@ from pipeline.kafka import ensure_topics
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrate import migrate
 
-WORKER_SECONDS = 60.0
+READY_SECONDS = 60.0
+
+_WITHOUT_SECURITY = {
+    "security_protocol": "PLAINTEXT",
+    "sasl_username": "",
+    "sasl_password": None,
+    "sasl_password_file": None,
+    "ssl_ca_file": None,
+}
+"""The servers are this process's own children, on loopback: what guards the user's Kafka is not theirs."""
 
 
 class Stack:
@@ -55,9 +65,17 @@ class Stack:
         clickhouse = self._exit.enter_context(ClickHouse(self._data, self._clickhouse_port))
         self.settings = self._given.model_copy(
             update={
-                "kafka": self._given.kafka.model_copy(update={"bootstrap": broker.bootstrap, "session_timeout": 6.0}),
+                "kafka": self._given.kafka.model_copy(
+                    update={"bootstrap": broker.bootstrap, "session_timeout": 6.0, **_WITHOUT_SECURITY}
+                ),
                 "clickhouse": self._given.clickhouse.model_copy(
-                    update={"url": clickhouse.url, "user": "default", "password": None, "password_file": None}
+                    update={
+                        "url": clickhouse.url,
+                        "user": "default",
+                        "password": None,
+                        "password_file": None,
+                        "ca_file": None,
+                    }
                 ),
                 "worker": self._given.worker.model_copy(update={"commit": min(self._given.worker.commit, 0.25)}),
                 "http": self._given.http.model_copy(update={"port": self._given.http.port or free_port()}),
@@ -91,6 +109,11 @@ class Stack:
         http = self.settings.http
         return f"http://{http.host}:{http.port}"
 
+    def wait_until_ready(self) -> None:
+        """Return when the worker has its partitions: before that, nothing lands. Raises StartError."""
+        if self.worker is not None:
+            self.worker.wait_until(lambda: _answers(f"{self.health_url}/readyz"), READY_SECONDS)
+
     def last_words(self) -> str:
         """The last lines that the worker wrote."""
         return self.worker.tail() if self.worker else ""
@@ -99,6 +122,14 @@ class Stack:
     def alive(self) -> bool:
         """Whether the worker still runs."""
         return self.worker is not None and self.worker.running
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310 - our own worker's http address
+            return int(answer.status) == 200
+    except OSError:
+        return False
 
 
 def _plain(settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.request import urlopen
 
 from pipeline.config import Settings
 from pipeline.demo.figures import Figures, figures
@@ -83,7 +82,7 @@ def run(
     with Stack(
         for_demo(settings, known), kafka_port=options.kafka_port, clickhouse_port=options.clickhouse_port
     ) as stack:
-        wait_until_ready(stack)
+        stack.wait_until_ready()
         watch = Watch(stack.client)
         with Simulation(stack.settings, plan) as simulation:
             with display(stack) as shown:
@@ -91,6 +90,7 @@ def run(
             progress("The agents stop. What they have told is landing ...")
             simulation.finish()
             land(stack.settings, alive=lambda: stack.alive, waiting=lambda _stage, _left: None)
+        progress("It has landed. The audit recomputes it from the raw events ...")
         counted = count(stack.client, Question(by=GROUPING))
         return Result(
             counted,
@@ -117,20 +117,6 @@ def for_demo(settings: Settings, known: Figures) -> Settings:
             "human_usd_per_hour": known.human_usd_per_hour,
         }
     )
-
-
-def wait_until_ready(stack: Stack) -> None:
-    """Return when the worker has its partitions: before that, nothing lands. Raises StartError."""
-    if stack.worker is not None:
-        stack.worker.wait_until(lambda: _answers(f"{stack.health_url}/readyz"), READY_SECONDS)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as answer:  # noqa: S310 - our own worker's http address
-            return int(answer.status) == 200
-    except OSError:
-        return False
 
 
 def _watch(watch: Watch, display: Display, simulation: Simulation, stack: Stack, stop: threading.Event) -> None:

@@ -28,7 +28,6 @@ from schemas.words import Kind, TaskStatus
 from sinks.memory import raw_line
 from sinks.port import Snapshot, Store
 
-
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
 
 
@@ -146,7 +145,6 @@ class PartitionFold:
         rows = list(self._store.open_tasks(self.partition))
         self._check(rows, fresh=True)
         self._tasks = {row.task_id: Task(row, evidence=False) for row in rows}
-        self._newest_window = self._store.newest_window(self.partition)
         self._loaded = True
 
     def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
@@ -209,6 +207,8 @@ class PartitionFold:
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
         self._load_tasks(_task_ids(messages), fresh, new)
+        if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
+            self._newest_window = self._store.newest_window(self.partition)
         apply, frontier = self._event, self.frontier
         for message in messages:
             seq = message.offset * EVENTS_PER_MESSAGE

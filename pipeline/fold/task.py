@@ -121,10 +121,8 @@ class Task:
 
     def _work(self, event: Event, seen: int) -> None:
         row = self.row
-        if event.at > row.last_at:
-            row.last_at = event.at
-        if seen > row.last_seen:
-            row.last_seen = seen
+        row.last_at = max(row.last_at, event.at)
+        row.last_seen = max(row.last_seen, seen)
         if event.trace_id and event.trace_id not in row.trace_ids:
             row.trace_ids = sorted([*row.trace_ids, event.trace_id])
         self._dimensions(event)

@@ -36,7 +36,7 @@ class Health:
         limited = "events that lost a dimension's value to `other`: limits.dimension_values"
         self._limited = Counter("trueup_limited_events", limited, ["dimension"], registry=self.registry)
         self._messages = Counter("trueup_messages_folded", "messages of agent.actions folded", registry=self.registry)
-        self._rebalances = Counter("trueup_rebalances", "assignments of partitions by the group", registry=self.registry)
+        self._rebalances = Counter("trueup_rebalances", "assignments of partitions", registry=self.registry)
         Gauge("trueup_events_folded", "events folded, duplicates included", registry=self.registry).set_function(
             lambda: folding.events
         )

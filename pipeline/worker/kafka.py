@@ -13,6 +13,7 @@ import faust
 from faust.types import TP
 
 from pipeline.config import Settings
+from pipeline.worker.buffer import BufferedApp
 
 HOUR = 3_600.0
 
@@ -20,7 +21,7 @@ HOUR = 3_600.0
 def faust_app(settings: Settings) -> Any:
     """The Faust app. Every setting here answers a measured behaviour (docs/decisions/0001-faust-without-tables.md)."""
     k = settings.kafka
-    return faust.App(
+    return BufferedApp(
         k.group,
         broker=[f"kafka://{address.strip()}" for address in k.bootstrap.split(",")],
         broker_credentials=_credentials(settings),

@@ -148,12 +148,6 @@ def task_of_trace(client: Client, trace_id: str) -> list[str]:
     return [row["task_id"] for row in dictionaries(client, sql, {"id": trace_id})]
 
 
-def dead_letters(client: Client, *, reason: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-    """The newest dead letters."""
-    sql = "SELECT * FROM dead_letters WHERE {reason:String} IN ('', reason) ORDER BY received DESC LIMIT {limit:UInt32}"
-    return dictionaries(client, sql, {"reason": reason or "", "limit": limit})
-
-
 def dictionaries(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """The rows of a query by column name, with ClickHouse's text for times."""
     lines = select_lines(client, sql, parameters, fmt="JSONCompactEachRowWithNames")

@@ -14,6 +14,8 @@ from schemas.words import ACTIONS, CostCategory, Intervention, Kind, Outcome, Ve
 
 BEGIN = 1_700_000_040 * MICRO
 """The start of a minute."""
+ELSEWHERE = "elsewhere"
+"""The task that every linked trace turns out to belong to."""
 LENGTH = 6 * MINUTE_US
 """In which the work of a log lies."""
 
@@ -76,7 +78,7 @@ class Log:
             return self._learnt(self._random.choice(self._events).event_id)
         event_id = f"{self._prefix}{len(self._events)}"
         if chance < 0.19:
-            told = {"task_id": self._random.choice(self._tasks), "task_source": BY_TRACE, "value": "elsewhere"}
+            told = {"task_id": self._random.choice(self._tasks), "task_source": BY_TRACE, "value": ELSEWHERE}
             made = event(event_id, Kind.LINK, self._time(), **told)
         else:
             made = self._span(event_id) if self._random.random() < 0.7 else self._learnt(event_id)

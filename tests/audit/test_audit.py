@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import pytest
 
+from schemas.event import BY_TRACE, Event
 from schemas.rows import COUNTS
 from schemas.units import MICRO, MINUTE_US, bucket
+from schemas.words import Kind
 from sinks.clickhouse.client import select_lines
 from sinks.clickhouse.store import RAW_COLUMNS
-from tests.audit.logs import BEGIN, Log
+from tests.audit.logs import BEGIN, ELSEWHERE, Log
 from tests.audit.world import PARTITIONS, World, steps
 
 
@@ -21,14 +24,31 @@ def test_a_random_log_has_no_difference_and_landed_whole(world: World, seed: int
     found = world.audit()
     assert (found.total, found.differences, found.skipped) == (0, [], 0)
 
-    said = [(p, e) for p, log in logs.items() for m in log.messages[: log.told] for e, _ in m.events]
-    links = [(p, e.task_id, e.hash) for p, e in said if e.kind == Kind.LINK]
-    events = {(p, *_belongs(e, p, said)) for p, e in said if e.kind != Kind.LINK}
-    dead = sum(m.dead for log in logs.values() for m in log.messages)
-    duplicates = len(said) - len(events) - len(set(links))
-    assert found.landed == {"events": len(events), "duplicates": duplicates, "dead_letters": dead}
-    assert found.tasks == len({(p, task) for p, task, _ in said if task})
+    told = {p: [e for m in log.messages for e, _ in m.events] for p, log in logs.items()}
+    assert found.landed == {**_landed(told), "dead_letters": sum(m.dead for log in logs.values() for m in log.messages)}
+    assert found.tasks == len({(p, e.task_id) for p, events in told.items() for e in events if e.task_id})
     assert found.windows == world.rows("SELECT count() FROM windows")[0][0]
+
+
+def _landed(told: Mapping[int, Sequence[Event]]) -> dict[str, int]:
+    """How many distinct events the logs tell, each where it belongs in the end, and how many came again."""
+    places, links, came = set(), set(), 0
+    for partition, events in told.items():
+        linked = {e.task_id for e in events if e.kind == Kind.LINK}
+        is_linked, known = set(), set()
+        for e in events:
+            identity = (partition, e.task_id, e.hash)
+            if e.kind == Kind.LINK:
+                is_linked.add(e.task_id)
+                links.add(identity)
+            elif e.task_id in is_linked:
+                places.add((ELSEWHERE, e.hash))
+            elif identity not in known:
+                known.add(identity)
+                moves = e.task_id in linked and e.task_source == BY_TRACE
+                places.add((ELSEWHERE, e.hash) if moves or e.task_id == ELSEWHERE else identity)
+            came += e.task_id != ELSEWHERE
+    return {"events": len(places), "duplicates": came - len(places) - len(links)}
 
 
 def test_open_and_announced_tasks_are_compared_and_are_in_no_window(world: World) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import random
 from collections.abc import Callable
+from random import Random as Rng
 from typing import Any
 
 import msgspec
@@ -16,7 +16,8 @@ from tests.captures.measured import CAPTURES, NAMES, requests
 
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, 10**30, -(10**30), 0.5, 1e308, "", "0", "-1", "1e9", "NaN",
-    "Infinity", "unknown", "success", "failure", "pilot", "x" * 2_000, "\x00", "\ud800", "é" * 600, "{", '{"task_id": "T"}',
+    "Infinity", "unknown", "success", "failure", "pilot", "x" * 2_000, "\x00", "\ud800", "é" * 600, "{",
+    '{"task_id": "T"}',
     '{"task_id": {"a": [1]}}', "00000000000000000000000000000000", "f" * 32, "g" * 32, "f" * 16,
     [], {}, [[]], [None, {"a": 1}], {"a": {"b": []}},
 )  # fmt: skip
@@ -34,7 +35,10 @@ VALUE_KINDS = (
     "stringValue", "boolValue", "intValue", "doubleValue", "bytesValue", "arrayValue", "kvlistValue", "oddValue",
 )  # fmt: skip
 
-Rng = random.Random
+
+def junk(rng: Rng) -> Any:
+    """Anything at all."""
+    return copy.deepcopy(rng.choice(JUNK))
 
 
 def any_value(rng: Rng) -> Any:
@@ -44,15 +48,15 @@ def any_value(rng: Rng) -> Any:
             [{"stringValue": rng.choice(TOLD)}, {"intValue": str(rng.randrange(10**6))}, {"doubleValue": 0.5}]
         )
     if rng.random() < 0.1:
-        return rng.choice(JUNK)
-    return {rng.choice(VALUE_KINDS): rng.choice(JUNK)}
+        return junk(rng)
+    return {rng.choice(VALUE_KINDS): junk(rng)}
 
 
 def attribute(rng: Rng) -> Any:
     """An attribute that need not be one."""
     if rng.random() < 0.05:
-        return rng.choice(JUNK)
-    return {"key": rng.choice(JUNK) if rng.random() < 0.05 else rng.choice(ATTRIBUTES), "value": any_value(rng)}
+        return junk(rng)
+    return {"key": junk(rng) if rng.random() < 0.05 else rng.choice(ATTRIBUTES), "value": any_value(rng)}
 
 
 def _attributes_of(record: dict[str, Any], rng: Rng) -> list[Any]:
@@ -94,7 +98,7 @@ def rename(record: dict[str, Any], rng: Rng) -> None:
 
 
 def break_field(record: dict[str, Any], rng: Rng) -> None:
-    record[rng.choice([*record, "links", "events", "status", "eventName"])] = rng.choice(JUNK)
+    record[rng.choice([*record, "links", "events", "status", "eventName"])] = junk(rng)
 
 
 def drop_field(record: dict[str, Any], rng: Rng) -> None:
@@ -146,8 +150,9 @@ class Pool:
                     around = {"resource": group["resource"], scopes: [{"scope": scoped["scope"]}]}
                     self.records += [(signal, around, record) for record in scoped[items]]
 
-    def damaged_records(self, rng: Rng) -> tuple[str, bytes]:
+    def damaged_record(self, seed: int) -> tuple[str, bytes]:
         """A request of one real record with some damage to it, and its topic."""
+        rng = Rng(seed)  # noqa: S311 - damage, not secrets
         signal, around, record = rng.choice(self.records)
         around, record = copy.deepcopy(around), copy.deepcopy(record)
         for _ in range(rng.randrange(1, 7)):
@@ -158,8 +163,9 @@ class Pool:
         around[scopes][0]["spans" if signal == "resourceSpans" else "logRecords"] = [record]
         return ("otlp_spans" if signal == "resourceSpans" else "otlp_logs"), _encode({signal: [around]})
 
-    def damaged_bytes(self, rng: Rng) -> tuple[str, bytes]:
+    def damaged_bytes(self, seed: int) -> tuple[str, bytes]:
         """A real message, JSON or protobuf, cut off or with some bytes changed, and its topic."""
+        rng = Rng(seed)  # noqa: S311 - damage, not secrets
         topic, payload = rng.choice(self.payloads)
         torn = bytearray(payload[: rng.randrange(len(payload) + 1)] if rng.random() < 0.3 else payload)
         for _ in range(rng.randrange(8) if torn else 0):

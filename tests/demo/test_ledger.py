@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.demo.figures import Claim
 from pipeline.demo.job import Feedback, Intervention, Later, Verdict
 from pipeline.demo.ledger import COUNTED, Ledger
 from tests.demo.samples import MILLION, counted, job
@@ -11,7 +12,7 @@ from tests.demo.samples import MILLION, counted, job
 GROUP = ("flight-changes", "3.1")
 
 
-def ledger_of(*later: Later, claim: str | None = "success") -> dict[str, int]:
+def ledger_of(*later: Later, claim: Claim | None = "success") -> dict[str, int]:
     ledger = Ledger({"service agent": 36})
     ledger.add(job(*later, claim=claim))
     return ledger.counts[GROUP]
@@ -40,7 +41,7 @@ def test_a_task_without_a_claim_is_abandoned_and_costs_nothing() -> None:
     ("claim", "word", "expected"),
     [("success", "failure", (1, 0, 1)), ("success", "success", (0, 0, 1)), ("escalated", "success", (0, 1, 0))],
 )
-def test_a_verdict_is_held_against_the_claim(claim: str, word: str, expected: tuple[int, int, int]) -> None:
+def test_a_verdict_is_held_against_the_claim(claim: Claim, word: str, expected: tuple[int, int, int]) -> None:
     counts = ledger_of(verdict(word), claim=claim)
     assert (counts["discrepancies"], counts["underclaims"], counts["claimed_success_known"]) == expected
     assert counts["weight_known"] == 2 * MILLION

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from pipeline.fold.facts import Change
@@ -45,9 +45,25 @@ class WindowsBeforeTasks(PartitionFold):
     """A fresh start loads the windows, then the tasks."""
 
     def _start_afresh(self) -> None:
-        early = self._store.windows(self.partition, self._store.window_keys())  # type: ignore[attr-defined]
+        early = self._store.windows(self.partition, self._store.keys())  # type: ignore[attr-defined]
         super()._start_afresh()
         self._windows.update((row.key, row) for row in early)
+
+
+class NewestWindowBeforeTasks(PartitionFold):
+    """Which windows are new is decided before the tasks are loaded that feed them."""
+
+    _early = -1
+
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
+        if fresh:
+            self._early = self._store.newest_window(self.partition)
+        super()._load_tasks(task_ids, fresh, new)
+
+    def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
+        if fresh:
+            self._newest_window = self._early
+        super()._load_windows(keys, fresh)
 
 
 class TakesRowsAhead(PartitionFold):
@@ -108,8 +124,8 @@ class EvictsUnwritten(PartitionFold):
 class KnowsLaterEvents(PartitionFold):
     """The ids of a task are those of all its raw events, also of those beyond its row."""
 
-    def _load_tasks(self, task_ids: Iterable[str], fresh: bool) -> None:
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
         wanted = [i for i in task_ids if i not in self._tasks or not self._tasks[i].evidence]
-        super()._load_tasks(task_ids, fresh)
+        super()._load_tasks(task_ids, fresh, new)
         for task_id, events in self._store.events(self.partition, dict.fromkeys(wanted, 2**62)).items():
             self._tasks[task_id].ids.update(event.hash for _, event in events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from pipeline.fold.partition import PartitionFold
 from sinks.port import WRITE_ORDER
-from tests.fold.samples import BASE, MINUTE, Again, Spec, again, linking, moving, unlinked, without_task
+from tests.fold.samples import BASE, MINUTE, Again, Spec, again, moving, specs
 from tests.fold.world import Meanwhile, World
 
 
@@ -38,18 +39,22 @@ POLICIES = (
     (MINUTE // 2, {"w": 10 * MINUTE, "v": MINUTE}),
 )
 
-moments = st.integers(0, 8).map(lambda n: BASE + n * MINUTE // 2)
+MOMENTS = tuple(BASE + n * MINUTE // 2 for n in range(9))
 """Of messages and clocks. They may go backwards: producers' clocks differ."""
-events = st.lists(moving | moving | unlinked | again, min_size=1, max_size=4)
-rare_events = st.tuples(linking | without_task)
-told = st.builds(Told, st.integers(0, 19).flatmap(lambda n: events if n else rare_events), moments)
-passed = st.builds(lambda at, policy: Passed(at, *policy), moments, st.sampled_from(POLICIES))
+LINES = (100, 0, 1, 2, 3, 4, 5, 6, 8, 10)
+
+told = st.builds(
+    Told, st.lists(moving | moving | specs | again, min_size=1, max_size=4), st.sampled_from(MOMENTS)
+)
+passed = st.sampled_from([Passed(at, *policy) for policy, at in product(POLICIES, MOMENTS)])
 growth = st.lists(told | passed, min_size=1, max_size=5)
 batches = st.integers(1, 4)
-some = st.sampled_from((100, 0, 1, 2, 3, 4, 5, 6, 8, 10))
+lines = st.sampled_from(LINES)
 back = st.sampled_from((0, 0, 1, 2, 5))
 others = st.integers(0, 1)
-meanwhile = st.lists(st.builds(Meanwhile, fold=st.integers(0, 3), write=some, which=others, fails=st.just(False)), max_size=7)
+meanwhile = st.lists(
+    st.sampled_from([Meanwhile(*each) for each in product(range(4), LINES, range(2))]) | st.just(Meanwhile()), max_size=7
+)
 """What others do before the first, the second, ... load of a fold."""
 
 
@@ -72,17 +77,17 @@ class Schedules(RuleBasedStateMachine):
             else:
                 self.world.tick(*message)
 
-    @rule(messages=batches, meanwhile=meanwhile, lines=some)
+    @rule(messages=batches, meanwhile=meanwhile, lines=lines)
     def owner_works(self, messages, meanwhile, lines):
         self.world.fold(messages, meanwhile)
         self.world.write(lines)
 
-    @rule(messages=batches, meanwhile=meanwhile, lines=some, which=others)
+    @rule(messages=batches, meanwhile=meanwhile, lines=lines, which=others)
     def former_owner_works(self, messages, meanwhile, lines, which):
         self.world.zombie_fold(messages, which, meanwhile)
         self.world.zombie_write(lines, which)
 
-    @rule(grown=growth, unwritten=batches, lines=some, back=back, messages=batches, meanwhile=meanwhile)
+    @rule(grown=growth, unwritten=batches, lines=lines, back=back, messages=batches, meanwhile=meanwhile)
     def another_takes_over(self, grown, unwritten, lines, back, messages, meanwhile):
         self.log_grows(grown)
         self.world.fold(unwritten)

@@ -6,8 +6,8 @@ Every row line is written by itself, so a crash or another owner can come betwee
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -221,7 +221,7 @@ class Owner:
         self._loads = 0
         try:
             unheld = self._fold.unheld(batch)
-            stored = self._store().stored_tasks({PARTITION: unheld})
+            stored = self.stored_tasks({PARTITION: unheld})
             snapshot = self._fold.fold(batch, set(unheld) - stored)
         except Transient:
             return
@@ -242,38 +242,21 @@ class Owner:
                     self._fold.written(position)
                     self.durable_offset = next_offset
 
-    # --- the port that its fold loads through ----------------------------------------------------
-
-    def frontier(self, partition: int) -> int:
-        return self._store().frontier(partition)
-
-    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
-        return self._store().open_tasks(partition)
-
-    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
-        return self._store().tasks(partition, task_ids)
-
-    def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
-        return self._store().events(partition, upto)
-
-    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
-        return self._store().stored_tasks(task_ids)
-
-    def newest_window(self, partition: int) -> int:
-        return self._store().newest_window(partition)
-
-    def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
-        return self._store().windows(partition, keys)
-
-    def window_keys(self) -> list[WindowKey]:
-        """Every stored window: for the mutant that loads windows first."""
+    def keys(self) -> list[WindowKey]:
+        """The windows in the store, for a fold that wants them too early."""
         return [key for _, key in self._world.store.window_rows]
 
-    def _store(self) -> MemoryStore:
-        self._loads += 1
-        assert self._loads < ENDLESS, "the fold loads again and again"
-        self._world.interfere(self)
-        return self._world.store
+    def __getattr__(self, load: str) -> Callable[..., Any]:
+        """The owner is the port that its fold loads through, with whatever happens just before."""
+        stored = getattr(self._world.store, load)
+
+        def interrupted(*args: Any) -> Any:
+            self._loads += 1
+            assert self._loads < ENDLESS, "the fold loads again and again"
+            self._world.interfere(self)
+            return stored(*args)
+
+        return interrupted
 
 
 def _message(entry: Entry) -> Message:

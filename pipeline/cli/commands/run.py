@@ -40,6 +40,7 @@ def up(
     with Stack(load(config), data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port) as stack:
         kafka, clickhouse = stack.settings.kafka.bootstrap, stack.settings.clickhouse.url
         typer.echo(f"Kafka       {kafka}\nClickHouse  {clickhouse}\nworker      {stack.health_url}/readyz", err=True)
+        stack.wait_until_ready()
         typer.echo("Ready. Send OTLP to otlp_spans and otlp_logs, or `trueup replay FILE`; Ctrl-C stops.", err=True)
         while not stop.wait(0.5):
             if not stack.alive:

@@ -1,0 +1,69 @@
+"""`python -m bench`: throughput, CPU, memory and latency of one worker, beside a plain Faust application.
+
+Every benchmark has a local stack of its own and runs alone. Exit code 1: an audit found a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench import fold, hops, latency, plain
+from bench.report import Report, machine
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    events: int
+    spans: int
+    plain: int
+    seconds: float
+
+
+FULL = Size(events=1_000_000, spans=300_000, plain=20_000, seconds=30.0)
+QUICK = Size(events=60_000, spans=20_000, plain=3_000, seconds=8.0)
+SPANS_PER_SECOND = 1_000
+NAMES = ("fold", "hops", "plain", "latency")
+
+
+def main() -> int:
+    """Run what was asked for and print it."""
+    given = _options()
+    size = QUICK if given.quick else FULL
+    report = Report(given.seed, given.open_tasks, machine(), [_load()])
+    measure: dict[str, Callable[[], object]] = {
+        "fold": lambda: fold.run(given.events or size.events, given.open_tasks, given.seed),
+        "hops": lambda: hops.run(size.spans, given.open_tasks, given.seed),
+        "plain": lambda: plain.run(size.plain, given.open_tasks, given.seed),
+        "latency": lambda: latency.run(SPANS_PER_SECOND, size.seconds, given.seed),
+    }
+    for name in given.only or NAMES:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        setattr(report, name, measure[name]())
+        report.load_average.append(_load())
+    print(json.dumps(report.document(), indent=2) if given.output == "json" else "\n".join(report.lines()))
+    return int(any(result and result.audit_differences for result in (report.fold, report.hops)))
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _options() -> argparse.Namespace:
+    options = argparse.ArgumentParser(prog="python -m bench", description="What one worker does on this machine.")
+    options.add_argument("--quick", action="store_true", help="small: shows that it runs, not how fast")
+    options.add_argument("--output", choices=("table", "json"), default="table")
+    options.add_argument("--only", action="append", choices=NAMES, help="one benchmark; may be given again")
+    options.add_argument("--events", type=int, help="events of the fold")
+    options.add_argument("--open-tasks", type=int, default=5_000, help="tasks under way at a time, on average")
+    options.add_argument("--seed", type=int, default=7)
+    return options.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""What was measured, as a table for people and a document for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bench.fold import Result
+from bench.latency import Latency
+from bench.plain import Plain
+
+MIB = 2**20
+
+
+@dataclass
+class Report:
+    """Results of one run; None: not measured."""
+
+    seed: int
+    open_tasks: int
+    machine: dict[str, str | int | float]
+    load_average: list[float] = field(default_factory=list)
+    """Of one minute, before the first benchmark and after each. Above 1 at first: other work took part of the CPU."""
+    fold: Result | None = None
+    hops: Result | None = None
+    latency: Latency | None = None
+    plain: Plain | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Events per second of Trueup's fold over those of the plain application."""
+        return round(self.fold.per_second / self.plain.per_second, 1) if self.fold and self.plain else None
+
+    def document(self) -> dict[str, object]:
+        """For JSON."""
+        return {**asdict(self), "ratio": self.ratio}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        told = ", ".join(f"{name} {value}" for name, value in self.machine.items())
+        lines = [told, f"seed {self.seed}, {self.open_tasks} tasks open at a time, load {self.load_average}", ""]
+        if self.fold:
+            lines += _throughput("fold: agent.actions -> rows, one worker", self.fold)
+        if self.hops:
+            lines += _throughput("both hops: OTLP spans -> rows, one worker", self.hops)
+        if self.plain:
+            lines += [
+                _row("plain Faust application, three windowed tables", f"{self.plain.per_second:,} events/s"),
+                _row("  CPU per million events", _cpu(self.plain.cpu_per_million)),
+            ]
+        if self.ratio is not None:
+            lines.append(_row("fold / plain", f"{self.ratio}x"))
+        if self.latency:
+            lines += _latency(self.latency)
+        return lines
+
+
+def machine() -> dict[str, str | int | float]:
+    """What it was measured on, without its name."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": os.cpu_count() or 1,
+        "memory_gib": round(memory / 2**30, 1),
+        "cpu": _cpu_model(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cpu_model() -> str:
+    told = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return told[0].partition(":")[2].strip() if told else platform.machine()
+
+
+def _throughput(name: str, result: Result) -> list[str]:
+    return [
+        _row(name, f"{result.per_second:,} events/s"),
+        _row("  events, seconds", f"{result.events:,} in {result.seconds} s"),
+        _row("  CPU per million events", _cpu(result.cpu_per_million)),
+        _row("  worker's peak memory", f"{result.worker_peak_bytes // MIB:,} MiB"),
+        _row("  landed, audit differences", f"{result.landed:,}, {result.audit_differences}"),
+    ]
+
+
+def _latency(result: Latency) -> list[str]:
+    at = f"produced -> queryable, {result.spans_per_second:,} spans/s for {result.seconds:.0f} s"
+    waited = f"{result.p50_ms} ms, {result.p99_ms} ms, {result.longest_ms} ms"
+    return [_row(at, f"{result.tasks} tasks"), _row("  p50, p99, longest", waited)]
+
+
+def _cpu(per_million: dict[str, float]) -> str:
+    return ", ".join(f"{name} {seconds} s" for name, seconds in per_million.items())
+
+
+def _row(name: str, value: str) -> str:
+    return f"{name:58} {value}"

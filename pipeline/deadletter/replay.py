@@ -1,0 +1,98 @@
+"""Sends messages with dead letters again, so that a corrected worker or configuration normalises them.
+
+A copy goes to the topic of its original and says in a header which that is. What lands already is recognised
+by its ids, and what cannot be used either becomes the same dead letter again: to replay twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import TopicPartition
+
+from pipeline.config import Settings
+from pipeline.deadletter.originals import Gone, originals
+from pipeline.kafka import Positions, producer
+from pipeline.normalise.origin import HEADER, Origin
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of a message that is sent again: as large as any broker took it."""
+IN_FLIGHT = 500
+
+
+@dataclass
+class Sent:
+    """What became of the messages."""
+
+    sent: dict[Origin, int] = field(default_factory=dict)
+    """Those that were sent, or would be, with their bytes."""
+    gone: dict[Origin, str] = field(default_factory=dict)
+    """Those that could not be sent, and why."""
+    reached: Positions = field(default_factory=dict)
+    """How far the copies reach in each partition."""
+
+
+def messages_of(rows: Sequence[dict[str, Any]]) -> list[Origin]:
+    """The messages of some dead letters, each once."""
+    return list(
+        dict.fromkeys(Origin(row["topic"], row["partition"], row["offset"], row["received_us"]) for row in rows)
+    )
+
+
+def replay(settings: Settings, messages: Sequence[Origin], *, dry_run: bool = False) -> Sent:
+    """Read messages where they are and send them again, to the same partition. Returns when Kafka has them.
+
+    `dry_run` only looks whether they are there. Raises Unreachable, or the delivery's error.
+    """
+    done = Sent()
+    incoming = {settings.kafka.spans_topic, settings.kafka.logs_topic}
+    for message in messages:
+        if message.topic not in incoming:
+            done.gone[message] = f"only messages of {' and '.join(sorted(incoming))} are normalised again"
+    found = originals(settings, [message for message in messages if message.topic in incoming])
+    if dry_run:
+        for message, _ in _there(found, done):
+            done.sent[message] = done.sent.get(message, 0)
+        return done
+    kafka = producer(settings, max_request_size=LARGEST, buffer_memory=2 * LARGEST)
+    try:
+        waiting: list[Future[Any]] = []
+        for message, record in _there(found, done):
+            headers = [(name, value) for name, value in record.headers if name != HEADER]
+            waiting.append(
+                kafka.send(
+                    record.topic,
+                    record.value,
+                    key=record.key,
+                    partition=record.partition,
+                    headers=[*headers, message.header()],
+                )
+            )
+            if len(waiting) >= IN_FLIGHT:
+                _acknowledged(waiting, done)
+        kafka.flush()
+        _acknowledged(waiting, done)
+    finally:
+        kafka.close()
+    return done
+
+
+def _there(found: Iterator[tuple[Origin, Any]], done: Sent) -> Iterator[tuple[Origin, Any]]:
+    """Those that are still there; the others are noted."""
+    for message, record in found:
+        if isinstance(record, Gone):
+            done.gone[message] = record.why
+        else:
+            done.sent[message] = len(record.value or b"")
+            yield message, record
+
+
+def _acknowledged(waiting: list[Future[Any]], done: Sent) -> None:
+    for future in waiting:
+        place = future.get(timeout=60)  # type: ignore[attr-defined]
+        tp = TopicPartition(place.topic, place.partition)
+        done.reached[tp] = max(done.reached.get(tp, 0), place.offset + 1)
+    waiting.clear()

@@ -1,0 +1,94 @@
+"""Dead letters as people ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.reads import dictionaries
+
+OPEN, RESOLVED = "open", "resolved"
+"""States. Resolved: a copy of its message was normalised later, and this was no dead letter of it."""
+
+COLUMNS = "topic, partition, offset, index, toUnixTimestamp64Micro(received) AS received_us, received, reason, detail, state, replayed"
+
+
+class Position(NamedTuple):
+    """Where a dead letter is in Kafka. `index`: which record of its message; -1 is the whole message, None any."""
+
+    topic: str
+    partition: int
+    offset: int
+    index: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """`topic/partition/offset`, or `topic/partition/offset/index`. Raises ValueError."""
+        topic, *numbers = text.split("/")
+        try:
+            return cls(topic, *map(int, numbers))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{text!r} is no position; write TOPIC/PARTITION/OFFSET or TOPIC/PARTITION/OFFSET/INDEX, "
+                "as `trueup deadletter list` does"
+            ) from None
+
+    def __str__(self) -> str:
+        return "/".join(str(part) for part in self if part is not None)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which dead letters. Times in seconds since the epoch, of their messages' Kafka timestamps."""
+
+    reason: str | None = None
+    start: int | None = None
+    end: int | None = None
+    position: Position | None = None
+    state: str | None = None
+
+
+def dead_letters(
+    client: Client, wanted: Wanted, *, limit: int | None = None, payload: bool = False
+) -> list[dict[str, Any]]:
+    """Dead letters as dictionaries, the newest first: COLUMNS, and the payload (Base64) if it is wanted."""
+    terms, parameters = ["1"], dict[str, Any]()
+
+    def only(term: str, **values: Any) -> None:
+        terms.append(term)
+        parameters.update(values)
+
+    if wanted.reason is not None:
+        only("reason = {reason:String}", reason=wanted.reason)
+    if wanted.state is not None:
+        only("state = {state:String}", state=wanted.state)
+    if wanted.start is not None:
+        only("received >= fromUnixTimestamp({start:UInt32}, 'UTC')", start=wanted.start)
+    if wanted.end is not None:
+        only("received < fromUnixTimestamp({end:UInt32}, 'UTC')", end=wanted.end)
+    if wanted.position is not None:
+        topic, partition, offset, index = wanted.position
+        only("topic = {topic:String} AND partition = {partition:UInt16}", topic=topic, partition=partition)
+        only("offset = {offset:UInt64}", offset=offset)
+        if index is not None:
+            only("index = {index:Int32}", index=index)
+    sql = f"SELECT {COLUMNS}{', payload' if payload else ''} FROM dead_letters WHERE {' AND '.join(terms)} "  # noqa: S608 - our own words
+    sql += "ORDER BY received DESC, topic, partition, offset, index"
+    if limit is not None:
+        sql += " LIMIT {limit:UInt32}"
+        parameters["limit"] = limit
+    return dictionaries(client, sql, parameters)
+
+
+def position_of(row: dict[str, Any]) -> Position:
+    """The position of a row."""
+    return Position(row["topic"], row["partition"], row["offset"], row["index"])
+
+
+def counts(client: Client) -> list[tuple[str, int, int]]:
+    """(reason, open, resolved) of every reason there is, in their order."""
+    sql = """SELECT reason, countIf(state = 'open') AS open, countIf(state = 'resolved') AS resolved
+        FROM dead_letters GROUP BY reason ORDER BY reason"""
+    return [(row["reason"], row["open"], row["resolved"]) for row in dictionaries(client, sql)]
