@@ -39,10 +39,11 @@ WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN asked""" 
 _WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
 WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}
 AND (workflow, minute) IN asked"""  # noqa: S608
-_FRONTIER = """SELECT greatest(
-    (SELECT max(toInt64(seq)) FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}),
-    (SELECT max(toInt64(seq)) FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})),
-    (SELECT count() FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16})"""
+_FRONTIER = """SELECT max(toInt64(seq)), count() FROM (
+    SELECT seq FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}
+    UNION ALL
+    SELECT seq FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}
+)"""
 
 _STORED = """SELECT DISTINCT task_id FROM task_rows
 WHERE epoch = {e:UInt16} AND (partition, task_id) IN asked"""
@@ -93,8 +94,8 @@ class ClickHouseStore:
 
     def frontier(self, partition: int) -> int:
         (line,) = self._select(_FRONTIER, self._where(partition))
-        greatest, tasks = msgspec.json.decode(line)
-        return int(greatest) if tasks else -1
+        greatest, rows = msgspec.json.decode(line)
+        return int(greatest) if rows else -1
 
     def open_tasks(self, partition: int) -> Iterable[TaskRow]:
         sql = f"{_TASKS} AND status = {{status:String}}"

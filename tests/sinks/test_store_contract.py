@@ -1,0 +1,170 @@
+"""What every store does: one suite, over each of them."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from schemas.event import encode_line
+from schemas.rows import COUNTS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
+from sinks.memory import raw_line
+from sinks.port import WRITE_ORDER, Store
+from tests.events import event
+
+HOSTILE = (
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "new\nline",
+    "tab\t",
+    "日本",
+    "'; DROP TABLE task_rows --",
+    "{p:UInt16}",
+    "\x00",
+    "🙂",
+)
+KEY = WindowKey(1_700_000_040, "", "refunds", "production", "", "agent", "1", "late", "m")
+
+
+def window(seq: int, *, finished: int = 1, key: WindowKey = KEY) -> WindowRow:
+    counts = [0] * len(COUNTS)
+    counts[0] = finished
+    return WindowRow(key, seq, counts, {12: 3, 2_695: 1}, {7: 2}, {"judge": (2, -1_500_000)})
+
+
+def task(task_id: str, seq: int, partition: int = 0, **told: object) -> TaskRow:
+    return msgspec.structs.replace(TaskRow(partition, 0, task_id), seq=seq, **told)
+
+
+def raw(task_id: str, seq: int, event_id: str, partition: int = 0, **told: object) -> bytes:
+    return raw_line(partition, 0, seq, encode_line(event(task_id=task_id, event_id=event_id, **told)))
+
+
+def test_what_was_never_written_is_absent(store: Store) -> None:
+    assert store.frontier(0) == -1
+    assert list(store.open_tasks(0)) == []
+    assert store.tasks(0, ["a"]) == []
+    assert store.windows(0, [KEY]) == []
+    assert store.events(0, {"a": 5}) == {"a": []}
+    assert store.stored_tasks({0: ["a"]}) == set()
+    assert store.newest_window(0) == -1
+
+
+def test_asking_for_nothing_gives_nothing(store: Store) -> None:
+    assert store.tasks(0, []) == []
+    assert store.windows(0, []) == []
+    assert store.events(0, {}) == {}
+    assert store.stored_tasks({}) == set()
+
+
+@pytest.mark.parametrize("table", WRITE_ORDER)
+def test_writing_no_rows_changes_nothing(store: Store, table: str) -> None:
+    store.write(table, [])
+    assert store.frontier(0) == -1
+
+
+@pytest.mark.parametrize("order", [(3, 9), (9, 3), (9, 3, 9, 3)])
+def test_the_row_with_the_greatest_seq_counts_in_whatever_order_rows_come(store: Store, order: tuple[int, ...]) -> None:
+    for seq in order:
+        store.write("tasks", [task("a", seq, actions=seq).line()])
+        store.write("windows", [window(seq, finished=seq).line(0, 0)])
+    (row,) = store.tasks(0, ["a"])
+    (found,) = store.windows(0, [KEY])
+    assert (row.seq, row.actions, found.seq, found.counts[0]) == (9, 9, 9, 9)
+    assert store.frontier(0) == 9
+
+
+def test_both_versions_may_come_in_one_write(store: Store) -> None:
+    store.write("tasks", [task("a", 9, actions=9).line(), task("a", 3, actions=3).line()])
+    store.write("windows", [window(9, finished=9).line(0, 0), window(3).line(0, 0)])
+    assert store.tasks(0, ["a"])[0].actions == 9
+    assert store.windows(0, [KEY])[0].counts[0] == 9
+
+
+def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
+    written = task(
+        "a", 4_096, status="finished", claim="success", start_at=1, satisfaction=0, root_cost=None, step_cost=2**53,
+        interventions={"corrected": 2}, costs={"human": 7}, latency_us={130: 4}, scores={"j": -5}, trace_ids=["t", "u"],
+    )  # fmt: skip
+    store.write("tasks", [written.line()])
+    assert store.tasks(0, ["a"]) == [written]
+    store.write("windows", [window(5).line(0, 0)])
+    assert store.windows(0, [KEY]) == [window(5)]
+
+
+def test_what_is_loaded_belongs_to_who_loaded_it(store: Store) -> None:
+    store.write("tasks", [task("a", 1, costs={"tool": 1}).line()])
+    store.write("windows", [window(1).line(0, 0)])
+    store.tasks(0, ["a"])[0].costs["tool"] = 99
+    store.windows(0, [KEY])[0].counts[0] = 99
+    assert store.tasks(0, ["a"])[0].costs == {"tool": 1}
+    assert store.windows(0, [KEY])[0].counts[0] == 1
+
+
+def test_the_first_occurrence_of_an_event_is_kept(store: Store) -> None:
+    store.write("events", [raw("a", 9, "x"), raw("a", 4, "x"), raw("a", 6, "x"), raw("a", 7, "y")])
+    found = {(seq, e.event_id) for seq, e in store.events(0, {"a": 100})["a"]}
+    assert {(4, "x"), (7, "y")} <= found
+    assert min(seq for seq, name in found if name == "x") == 4
+
+
+def test_events_come_up_to_the_seq_that_is_asked_for(store: Store) -> None:
+    store.write("events", [raw("a", 4, "x"), raw("a", 7, "y"), raw("b", 5, "z")])
+    found = store.events(0, {"a": 6, "b": 5})
+    assert [(seq, e.event_id) for seq, e in found["a"]] == [(4, "x")]
+    assert [(seq, e.event_id) for seq, e in found["b"]] == [(5, "z")]
+
+
+def test_an_event_comes_back_as_it_was_written(store: Store) -> None:
+    told = event(task_id="a", event_id="e", input_tokens=0, cost=10**15, number=-5, attributes={"k": "v"}, scope="s")
+    store.write("events", [raw_line(0, 0, 3, encode_line(told))])
+    assert store.events(0, {"a": 3})["a"] == [(3, told)]
+
+
+def test_partitions_know_nothing_of_each_other(store: Store) -> None:
+    store.write("tasks", [task("a", 7, 1, status="open").line()])
+    store.write("windows", [window(8).line(1, 0)])
+    store.write("events", [raw("a", 7, "x", 1)])
+    assert (store.frontier(0), store.frontier(1)) == (-1, 8)
+    assert store.tasks(0, ["a"]) == []
+    assert list(store.open_tasks(0)) == []
+    assert store.windows(0, [KEY]) == []
+    assert store.events(0, {"a": 9}) == {"a": []}
+    assert store.newest_window(0) == -1
+    assert store.newest_window(1) == KEY.minute
+    assert store.stored_tasks({0: ["a"]}) == set()
+    assert store.stored_tasks({1: ["a", "b"]}) == {"a"}
+
+
+def test_open_tasks_are_those_whose_newest_row_is_open(store: Store) -> None:
+    store.write("tasks", [task("a", 1, status="open").line(), task("b", 1, status="open").line()])
+    store.write("tasks", [task("a", 2, status="finished").line(), task("c", 3, status="abandoned").line()])
+    assert [row.task_id for row in store.open_tasks(0)] == ["b"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_text_is_only_text(store: Store, text: str) -> None:
+    key = KEY._replace(workflow=text, case_type=text)
+    store.write("tasks", [task(text, 1, workflow=text, interventions={text: 1}).line()])
+    store.write("windows", [window(1, key=key).line(0, 0)])
+    store.write("events", [raw(text, 1, text, name=text, attributes={text: text})])
+    assert store.tasks(0, [text])[0].workflow == text
+    assert store.windows(0, [key]) == [window(1, key=key)]
+    ((_, found),) = store.events(0, {text: 1})[text]
+    assert (found.name, found.attributes) == (text, {text: text})
+
+
+def test_numbers_beyond_64_bits_are_exact(store: Store) -> None:
+    row = window(2**62)
+    row.counts[COUNTS.index("weight_squared_known")] = 3 * 2**100
+    store.write("windows", [row.line(0, 0)])
+    assert store.windows(0, [KEY]) == [row]
+    assert store.frontier(0) == 2**62
+
+
+def test_dead_letters_and_envelopes_may_be_written_again(store: Store) -> None:
+    dead = DeadLetter("otlp_spans", 0, 5, -1, 1, "not_otlp", "why", "").line()
+    for _ in range(2):
+        store.write("dead_letters", [dead])
+        store.write("envelopes", [Envelope(0, 0, 5, 1, 3, 0, 0).line()])
+    assert store.frontier(0) == -1
