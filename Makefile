@@ -1,6 +1,7 @@
 # Everything a contributor or a new user runs. `make help` lists it.
 SHELL := /bin/bash
 PYTHON ?= python3
+PYTEST ?= -n 2 --dist loadfile
 VENV := .venv
 TRUEUP := $(VENV)/bin/trueup
 

@@ -12,7 +12,7 @@ from itertools import islice
 import msgspec
 
 from bench.fold import Backlog
-from bench.lab import Commits, Lab
+from bench.lab import READY_SECONDS, Commits, Lab
 from bench.work import Work
 from schemas.event import Event, partition_of
 from schemas.units import MICRO, NANO
@@ -25,7 +25,7 @@ TABLES = 3
 
 @dataclass(frozen=True)
 class Plain:
-    """A backlog worked off by the plain application, from its first commit to its last."""
+    """A backlog worked off by the plain application, from when it is ready until all is committed."""
 
     events: int
     seconds: float
@@ -56,18 +56,18 @@ def run(events: int, open_tasks: int, seed: int) -> Plain:
         worker = lab.start_process("plain", arguments, environment | {"PYTHONPATH": os.pathsep.join(sys.path)})
         commits = Commits(lab.settings, GROUP)
         try:
-            began, first = commits.until(TOPIC, bool, lambda: worker.running)
+            worker.wait_for_line("ready", READY_SECONDS)
             lab.processes.add("plain", worker.pid)
-            before = lab.processes.usage()
+            began, before = time.monotonic(), lab.processes.usage()
             ended, _ = commits.until(TOPIC, lambda at: backlog.events(at) == backlog.total, lambda: worker.running)
             used = lab.processes.usage().since(before)
         except RuntimeError as error:
             raise RuntimeError(f"{error}; its last output:\n{worker.tail()}") from None
         finally:
             commits.close()
-    n, seconds = backlog.total - backlog.events(first), ended - began
-    per_million = {name: round(used[name] / n * MICRO, 1) for name in ("plain", "broker")}
-    return Plain(n, round(seconds, 2), round(n / seconds), per_million, size // events)
+    seconds = ended - began
+    per_million = {name: round(used[name] / events * MICRO, 1) for name in ("plain", "broker")}
+    return Plain(events, round(seconds, 2), round(events / seconds), per_million, size // events)
 
 
 def _json(event: Event) -> bytes:

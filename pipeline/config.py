@@ -105,7 +105,11 @@ class Kafka(Section):
         pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
         description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     )
-    sasl_mechanism: str = Field("SCRAM-SHA-512", description="SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN")
+    sasl_mechanism: str = Field(
+        "SCRAM-SHA-512",
+        pattern="^(SCRAM-SHA-256|SCRAM-SHA-512|PLAIN)$",
+        description="SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN",
+    )
     sasl_username: str = Field("", description="as whom to speak to the brokers")
     sasl_password: SecretStr | None = Field(None, description="better in a file")
     sasl_password_file: Path | None = Field(None, description="read instead of sasl_password")
@@ -154,7 +158,7 @@ class Http(Section):
 
 
 class LimitSettings(Section):
-    """Named limits. What exceeds one becomes a dead letter that names it."""
+    """Named limits. What exceeds one becomes a dead letter that names it, if nothing else is said."""
 
     attributes: int = Field(_LIMITS.attributes, ge=1, description="attributes of a record")
     text_bytes: int = Field(_LIMITS.text_bytes, ge=64, description="bytes of an id, a name or a dimension")

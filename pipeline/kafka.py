@@ -10,14 +10,13 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.config import ConfigError, Settings
+from pipeline.reach import Unreachable, ca_file, trouble
+
+__all__ = ["Positions", "Progress", "Unreachable", "client_options", "ensure_topics", "producer"]
 
 Positions = dict[TopicPartition, int]
 ANSWER_MS = 5_000
 """How long the brokers have to answer at all."""
-
-
-class Unreachable(Exception):
-    """Kafka does not answer: nothing can be decided."""
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -34,8 +33,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
             "sasl_plain_username": k.sasl_username,
             "sasl_plain_password": k.password,
         }
-    if k.ssl_ca_file is not None:
-        options["ssl_cafile"] = str(k.ssl_ca_file)
+    if k.security_protocol.endswith("SSL") and (authority := ca_file(k)) is not None:
+        options["ssl_cafile"] = authority
     return options
 
 
@@ -63,7 +62,7 @@ def ensure_topics(settings: Settings) -> None:
         finally:
             consumer.close()
     except KafkaError as error:
-        raise Unreachable(f"Kafka at {k.bootstrap} does not answer ({error}); is it running?") from None
+        raise trouble(settings, error) from None
     if found != k.partitions:
         raise ConfigError(
             f"{k.actions_topic} has {found} partitions and kafka.partitions says {k.partitions}; "
@@ -79,13 +78,13 @@ def _create(admin: Any, topic: Any) -> None:
 
 
 def producer(settings: Settings, **options: Any) -> Any:
-    """An idempotent producer; `options` are kafka-python's and win. Raises Unreachable."""
+    """An idempotent producer; `options` are kafka-python's and win. Raises Unreachable or ConfigError."""
     largest = max(settings.kafka.message_bytes * 2, 2_000_000)
     ours = {"acks": "all", "linger_ms": 5, "max_request_size": largest}
     try:
         return KafkaProducer(**client_options(settings), **{**ours, **options})
     except KafkaError as error:
-        raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error}); is it running?") from None
+        raise trouble(settings, error) from None
 
 
 class Progress:
@@ -98,7 +97,7 @@ class Progress:
                 **client_options(settings), group_id=settings.kafka.group, enable_auto_commit=False
             )
         except KafkaError as error:
-            raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error})") from None
+            raise trouble(settings, error) from None
 
     def committed(self, tps: Mapping[TopicPartition, int]) -> Positions:
         """What the group has committed; 0 where nothing."""

@@ -100,6 +100,11 @@ _encoder = msgspec.json.Encoder()
 decode_line = _decoder.decode
 
 
+FORWARDED = "trueup.linked_from"
+"""The attribute of an event that was sent on: the trace it came from. It is sent on once, so that two traces
+that name each other as their task cannot send it round for ever."""
+
+
 def event_hash(event_id: str) -> int:
     """The 64-bit identity of an event id."""
     return xxhash.xxh3_64_intdigest(event_id.encode("utf-8", "surrogatepass"))
@@ -167,4 +172,5 @@ def link(trace_id: str, task_id: str, at: int) -> Event:
 def forwarded(event: Event, task_id: str) -> Event:
     """An event of a trace, for the task that the trace belongs to. A call alone does not speak for that task."""
     root = 0 if event.kind in ACTIONS and not event.explicit else event.root
-    return msgspec.structs.replace(event, task_id=task_id, root=root)
+    attributes = {**event.attributes, FORWARDED: event.task_id}
+    return msgspec.structs.replace(event, task_id=task_id, root=root, attributes=attributes)

@@ -68,7 +68,7 @@ class Kind(StrEnum):
     WORKFLOW_RUN = "workflow_run"
     STEP = "step"
     SETUP = "setup"
-    """Preparation, such as making an agent: neither work of a task nor a part of a run."""
+    """Beside the work: making an agent, judging what it did. Neither work of a task nor a part of a run."""
     OTHER = "other"
 
     CLAIM = "claim"

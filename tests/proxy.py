@@ -68,7 +68,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run(self._refuse())
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -92,6 +92,13 @@ class Proxy:
     async def _refuse(self) -> None:
         self._server.close()
         self._abort()
+
+    async def _end(self) -> None:
+        await self._refuse()
+        serving = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in serving:
+            task.cancel()
+        await asyncio.wait(serving or [asyncio.create_task(asyncio.sleep(0))])
 
     async def _hang(self) -> None:
         self._flowing.clear()
@@ -127,7 +134,12 @@ class Proxy:
                 each.close()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, both: set[asyncio.StreamWriter], *, from_client: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        both: set[asyncio.StreamWriter],
+        *,
+        from_client: bool,
     ) -> None:
         sent = 0
         while chunk := await reader.read(CHUNK):

@@ -13,6 +13,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from pipeline.config import Settings
 from pipeline.kafka import Unreachable, client_options
 from pipeline.normalise.origin import Origin
+from pipeline.reach import trouble
 
 PATIENCE_SECONDS = 30.0
 
@@ -30,7 +31,7 @@ def originals(settings: Settings, wanted: Iterable[Origin]) -> Iterator[tuple[Or
             **client_options(settings), auto_offset_reset="none", enable_auto_commit=False, group_id=None
         )
     except KafkaError as error:
-        raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error}); is it running?") from None
+        raise trouble(settings, error) from None
     try:
         ordered = sorted(wanted, key=lambda o: (o.topic, o.partition, o.offset))
         for (topic, partition), places in groupby(ordered, key=lambda o: (o.topic, o.partition)):
@@ -39,7 +40,7 @@ def originals(settings: Settings, wanted: Iterable[Origin]) -> Iterator[tuple[Or
             else:
                 yield from ((place, Gone(f"{topic} has no partition {partition} any more")) for place in places)
     except KafkaError as error:
-        raise Unreachable(f"Kafka at {settings.kafka.bootstrap} does not answer ({error})") from None
+        raise trouble(settings, error) from None
     finally:
         consumer.close()
 

@@ -35,6 +35,11 @@ class Sent:
     """How far the copies reach in each partition."""
 
 
+def incoming(settings: Settings) -> tuple[str, str]:
+    """The topics that are normalised, whose messages can be replayed."""
+    return settings.kafka.spans_topic, settings.kafka.logs_topic
+
+
 def messages_of(rows: Sequence[dict[str, Any]]) -> list[Origin]:
     """The messages of some dead letters, each once."""
     return list(
@@ -48,16 +53,16 @@ def replay(settings: Settings, messages: Sequence[Origin], *, dry_run: bool = Fa
     `dry_run` only looks whether they are there. Raises Unreachable, or the delivery's error.
     """
     done = Sent()
-    incoming = {settings.kafka.spans_topic, settings.kafka.logs_topic}
+    topics = incoming(settings)
     for message in messages:
-        if message.topic not in incoming:
-            done.gone[message] = f"only messages of {' and '.join(sorted(incoming))} are normalised again"
-    found = originals(settings, [message for message in messages if message.topic in incoming])
+        if message.topic not in topics:
+            done.gone[message] = f"only messages of {' and '.join(topics)} are normalised again"
+    found = originals(settings, [message for message in messages if message.topic in topics])
     if dry_run:
-        for message, _ in _there(found, done):
-            done.sent[message] = done.sent.get(message, 0)
+        for _ in _there(found, done):
+            continue
         return done
-    kafka = producer(settings, max_request_size=LARGEST, buffer_memory=2 * LARGEST)
+    kafka = producer(settings, max_request_size=LARGEST)
     try:
         waiting: list[Future[Any]] = []
         for message, record in _there(found, done):

@@ -28,7 +28,6 @@ PARTITIONS = 4
 ABANDON_AFTER = 15
 """Seconds. The longest a simulated agent falls silent is the timeout of its tool."""
 INTERVAL = 1.0
-READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import msgspec
 
 from pipeline.fold.facts import Change, empty_window, facts, window_of
 from pipeline.fold.task import Task, rebuild
-from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, forwarded
+from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
 from sinks.memory import raw_line
@@ -235,7 +235,7 @@ class PartitionFold:
         row, kind = task.row, event.kind
         if seq <= row.seq:
             return
-        if row.linked_to and kind != _LINK:
+        if row.linked_to and kind != _LINK and FORWARDED not in event.attributes:
             row.seq = seq
             row.passed_on += 1
             self._dirty_tasks[row.task_id] = task

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from pipeline.fold.facts import Facts
 from pipeline.fold.tree import UNTOLD_SCOPES, ending, parent_of, repetitions, run_failed
-from schemas.event import BY_TRACE, Event
+from schemas.event import BY_TRACE, FORWARDED, Event
 from schemas.rows import TaskRow
 from schemas.units import bucket
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
@@ -91,7 +91,7 @@ class Task:
         if event.task_source != row.task_source:
             row.task_source = _surer(event.task_source, row.task_source)
         kind = event.kind
-        if event.task_source == BY_TRACE and kind != Kind.LINK:
+        if event.task_source == BY_TRACE and kind != Kind.LINK and FORWARDED not in event.attributes:
             self.kept.append(event)
         if kind in SPANS:
             self._span(event)

@@ -6,6 +6,8 @@ has at most as many times more values. Hours are those of the events, as windows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from schemas.event import Event
@@ -16,6 +18,7 @@ OTHER: Final = "other"
 NOTED: Final = "trueup.limited"
 """The attribute of an event that names the dimensions whose value it lost."""
 HOURS_HELD: Final = 24
+COMBINATIONS_HELD: Final = 10_000
 _HOUR_US: Final = 3_600_000_000
 
 
@@ -33,6 +36,8 @@ LIMITED: Final = (
     _Limited("evaluator", "name", frozenset({Kind.SCORE, Kind.VERDICT, Kind.FEEDBACK})),
 )
 _MODELS_NAMED = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
+_named = frozenset[str]().union(*(limited.kinds for limited in LIMITED if limited.kinds))
+_combination = attrgetter("kind", *(limited.field for limited in LIMITED if limited.kinds is None))
 
 
 class Cardinality:
@@ -41,26 +46,37 @@ class Cardinality:
     def __init__(self, most: int) -> None:
         self._most = most
         self._hours: dict[int, list[set[str]]] = {}
+        self._fine: set[tuple[int, str, tuple[str, ...]]] = set()
+        """Combinations of values that lost nothing: most events have one that was seen."""
 
-    def limit(self, event: Event) -> list[str]:
+    def limit(self, event: Event) -> Sequence[str]:
         """Replace what is too much in an event; the names of the dimensions that it lost."""
+        hour = event.at // _HOUR_US
+        seen = (hour, event.name if event.kind in _named else "", _combination(event))
+        if seen in self._fine:
+            return ()
+        lost = self._lost(event, hour)
+        if lost:
+            if "model" in lost and event.kind in _MODELS_NAMED:
+                event.name = OTHER
+            event.attributes[NOTED] = ",".join(lost)
+            return lost
+        if len(self._fine) >= COMBINATIONS_HELD:
+            self._fine.clear()
+        self._fine.add(seen)
+        return ()
+
+    def _lost(self, event: Event, hour: int) -> list[str]:
         lost: list[str] = []
-        seen = self._seen(event.at // _HOUR_US)
-        for (dimension, field, kinds), values in zip(LIMITED, seen, strict=True):
-            if kinds is not None and event.kind not in kinds:
-                continue
+        for (dimension, field, kinds), values in zip(LIMITED, self._seen(hour), strict=True):
             value = getattr(event, field)
-            if not value or value in values:
+            if not value or value in values or (kinds is not None and event.kind not in kinds):
                 continue
             if len(values) < self._most:
                 values.add(value)
                 continue
             setattr(event, field, OTHER)
             lost.append(dimension)
-        if lost:
-            if "model" in lost and event.kind in _MODELS_NAMED:
-                event.name = OTHER
-            event.attributes[NOTED] = ",".join(lost)
         return lost
 
     def _seen(self, hour: int) -> list[set[str]]:

@@ -20,7 +20,7 @@ from schemas.mapping.values import Rejected
 from schemas.otlp import Malformed, NotOtlp, decode
 from schemas.rows import DeadLetter, Replay
 from schemas.units import MICRO
-from schemas.words import Reason
+from schemas.words import SPANS, Reason
 
 
 @dataclass
@@ -111,7 +111,12 @@ class Normaliser:
         packed.lines.setdefault(target, []).append(encode_line(event))
 
     def _link(self, packed: Packed, event: Event) -> None:
-        """Tell a trace's partition which task it belongs to, the first time that both are seen together."""
+        """Tell a trace's partition which task it belongs to, the first time that both are seen together.
+
+        Only spans tell: the trace of a verdict is that of the verifier, which may judge many tasks in one.
+        """
+        if event.kind not in SPANS:
+            return
         if event.task_source == BY_TRACE or not event.trace_id or event.task_id in ("", event.trace_id):
             return
         known = (event.trace_id, event.task_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,9 @@ import faust
 from faust.types import TP
 
 from pipeline.config import Settings
+from pipeline.reach import tls
 from pipeline.worker.buffer import BufferedApp
+from pipeline.worker.consumer import PromptConsumer
 
 HOUR = 3_600.0
 
@@ -21,7 +22,7 @@ HOUR = 3_600.0
 def faust_app(settings: Settings) -> Any:
     """The Faust app. Every setting here answers a measured behaviour (docs/decisions/0001-faust-without-tables.md)."""
     k = settings.kafka
-    return BufferedApp(
+    app = BufferedApp(
         k.group,
         broker=[f"kafka://{address.strip()}" for address in k.bootstrap.split(",")],
         broker_credentials=_credentials(settings),
@@ -49,13 +50,13 @@ def faust_app(settings: Settings) -> Any:
         id_format="{id}",
         version=1,
     )
+    app.transport.Consumer = PromptConsumer
+    return app
 
 
 def _credentials(settings: Settings) -> Any:
     k = settings.kafka
-    context = None
-    if k.security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=str(k.ssl_ca_file) if k.ssl_ca_file else None)
+    context = tls(k) if k.security_protocol.endswith("SSL") else None
     if k.security_protocol.startswith("SASL"):
         return faust.SASLCredentials(
             username=k.sasl_username, password=k.password, mechanism=k.sasl_mechanism, ssl_context=context

@@ -12,27 +12,28 @@ OTHER = "_OTHER"
 _INTERRUPTS = frozenset(row.exception for row in INTERRUPTS)
 
 
-def error_type(span: SpanRecord, fields: Fields) -> str:
-    """`error.type`, else the class of the exception event, else `_OTHER`; empty for a span that did not fail."""
+def ending(span: SpanRecord, fields: Fields) -> tuple[str, bool]:
+    """(error type, whether it waits): how a span ended. Empty: it did not fail; what waits did not either.
+
+    The error type is `error.type`, else the class of the exception event, else `_OTHER`.
+    """
     told = fields.get("error_type")
-    if not span.failed and not isinstance(told, str):
-        return ""
-    if isinstance(told, str) and told != OTHER:
-        return told[:256]
-    return _exception(span) or OTHER
+    error = told[:256] if isinstance(told, str) else OTHER if span.failed else ""
+    if not (error or span.events):
+        return "", False
+    kinds = [event.attributes.get("exception.type") for event in span.events if event.name == "exception"]
+    raised = next((kind[:256] for kind in kinds if isinstance(kind, str)), "")
+    if error == OTHER:
+        error = raised or OTHER
+    if _hands_over(error or raised) or (error == OTHER and _says_so(span)):
+        return "", True
+    return error, False
 
 
-def _exception(span: SpanRecord) -> str:
-    for event in span.events:
-        kind = event.attributes.get("exception.type")
-        if event.name == "exception" and isinstance(kind, str):
-            return kind[:256]
-    return ""
+def _hands_over(exception: str) -> bool:
+    return exception.rpartition(".")[2] in _INTERRUPTS
 
 
-def interrupted(span: SpanRecord, error: str) -> bool:
-    """Whether what looks like the failure `error` is a hand-over of control."""
-    if error != OTHER:
-        return error.rpartition(".")[2] in _INTERRUPTS
+def _says_so(span: SpanRecord) -> bool:
     messages = (event.attributes.get("exception.message") for event in span.events if event.name == "exception")
     return any(isinstance(message, str) and message.startswith(INTERRUPT_MESSAGES) for message in messages)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from schemas.contract import EVENTS, EvaluationResult, TaskSpan
 from schemas.event import BY_TRACE, Event, event_hash
 from schemas.mapping import learnt
-from schemas.mapping.failure import error_type, interrupted
+from schemas.mapping.failure import ending
 from schemas.mapping.judged import annotator_of, carries, judged
 from schemas.mapping.reader import Fields, Reader, classify
 from schemas.mapping.table import EVALUATOR
@@ -130,23 +130,18 @@ class Mapper:
         event.kind = classify(fields)
         if event.kind == Kind.SETUP and not event.parent_id and fields.get("inference_kind") == EVALUATOR:
             return judged
+        event.error_type, waits = ending(s, fields)
+        if waits and event.kind == Kind.TOOL_CALL:
+            event.kind = Kind.STEP  # the call is made when the run goes on
         event.case_type = own.task_type or ""
         self._usage(event, fields, own.cost)
         event.scope = s.source.scope[:256]
-        self._ending(event, s, fields, own.outcome)
-        event.attributes |= self._allowed(s.attributes)
-        return [event, *judged]
-
-    def _ending(self, event: Event, s: SpanRecord, fields: Fields, outcome: Outcome | None) -> None:
-        """How a span ended, and what its task's end is by it."""
-        event.error_type = error_type(s, fields)
-        waits = bool(event.error_type) and interrupted(s, event.error_type)
-        if waits:
-            event.error_type = ""
-        if outcome is not None:
-            event.root, event.value, event.explicit = 1, str(outcome), 1
+        if own.outcome is not None:
+            event.root, event.value, event.explicit = 1, str(own.outcome), 1
         elif not event.parent_id and not waits and _speaks_for_its_trace(event):
             event.root, event.value = 1, str(Outcome.FAILURE if s.failed else Outcome.SUCCESS)
+        event.attributes |= self._allowed(s.attributes)
+        return [event, *judged]
 
     def _judged(self, about: Event, s: SpanRecord, fields: Fields) -> list[Event]:
         ignored = Ignored()

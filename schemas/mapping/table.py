@@ -221,6 +221,7 @@ INTERRUPTS: Final = (
     InterruptRow("GraphInterrupt", "LangGraph, langgraph.errors", "interrupt() waits for a human"),
     InterruptRow("NodeInterrupt", "LangGraph, langgraph.errors, deprecated", "a node waits for a human"),
     InterruptRow("ParentCommand", "LangGraph, langgraph.errors", "a subgraph hands a command to its parent"),
+    InterruptRow("GraphDrained", "LangGraph, langgraph.errors", "a run stops at a checkpoint and can be resumed"),
     InterruptRow("GraphBubbleUp", "LangGraph, langgraph.errors", "the base of those above"),
     InterruptRow("ApprovalRequired", "Pydantic AI, pydantic_ai.exceptions", "a tool call waits for approval"),
     InterruptRow("CallDeferred", "Pydantic AI, pydantic_ai.exceptions", "a tool call is done elsewhere"),

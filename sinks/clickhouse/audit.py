@@ -31,10 +31,11 @@ EVENTS_PER_QUERY = 1_000_000
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
 _LOG_ONLY = ("seq", "last_seen", "passed_on")
 TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", *_LOG_ONLY))
-_EMPTY_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
+_NO_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
 _NOTHING = {str: "", int: "0", dict: "{}", list: "[]", type(None): "null"}
-_NO_TASK = TaskRow(0, 0, "", status="")
-_EMPTY_TASK = [_NOTHING[type(getattr(_NO_TASK, name))] for name in TASK_FACTS]
+_NO_TASK = [_NOTHING[type(getattr(TaskRow(0, 0, "", status=""), name))] for name in TASK_FACTS]
+_PARTS = {"rows": ("spans", "tasks", "windows")}
+"""Of a query that is in several files: their names, in order."""
 _END_OF_TIME = 2**32  # what a minute is stored as ends there
 
 
@@ -126,15 +127,8 @@ def audit(
         common = {"epoch": epoch, "partitions": [b.partition for b in batch], "detail": DETAIL}
         offsets = {"firsts": [b.first_offset for b in batch], "ends": [b.end // EVENTS_PER_MESSAGE for b in batch]}
         _add_log(found, _row(client, "log", common | offsets))
-        rows = {**common, "ends": [b.end for b in batch], "whole": int(whole), "start": start, "end": end}
-        windows = _row(client, "windows", {**rows, "empty": _EMPTY_WINDOW})
-        tasks = _row(client, "tasks", {**rows, "empty": _EMPTY_TASK})
-        found.windows += windows[0]
-        found.skipped_windows += windows[1]
-        _add_rows(found, "window", WINDOW_COLUMNS, windows)
-        found.tasks += tasks[0]
-        found.skipped_tasks += tasks[1]
-        _add_rows(found, "task", TASK_FACTS, tasks)
+        ends = {"ends": [b.end for b in batch], "whole": int(whole), "start": start, "end": end}
+        _add_rows(found, _row(client, "rows", {**common, **ends, "no_task": _NO_TASK, "no_window": _NO_WINDOW}))
     (found.dead_letters,) = _row(client, "dead_letters", {})
     return found
 
@@ -167,15 +161,23 @@ def _add_log(found: Audit, row: list[Any]) -> None:
     found.differences += [Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told]
 
 
-def _add_rows(found: Audit, kind: str, columns: Sequence[str], row: list[Any]) -> None:
-    _, _, differences, told = row
-    found.total += differences
-    for partition, key, stored, recomputed in told:
-        found.differences += [
-            Difference(kind, partition, tuple(key), column, was, now)
-            for column, was, now in zip(columns, stored, recomputed, strict=True)
-            if was != now
-        ]
+def _add_rows(found: Audit, row: list[Any]) -> None:
+    tasks, moving_tasks, task_differences, told_tasks, windows, moving_windows, window_differences, told_windows = row
+    found.tasks += tasks
+    found.windows += windows
+    found.skipped_tasks += moving_tasks
+    found.skipped_windows += moving_windows
+    found.total += task_differences + window_differences
+    found.differences += _told("window", WINDOW_COLUMNS, told_windows) + _told("task", TASK_FACTS, told_tasks)
+
+
+def _told(kind: str, columns: Sequence[str], rows: list[Any]) -> list[Difference]:
+    return [
+        Difference(kind, partition, tuple(key), column, was, now)
+        for partition, key, stored, recomputed in rows
+        for column, was, now in zip(columns, stored, recomputed, strict=True)
+        if was != now
+    ]
 
 
 def _row(client: Client, name: str, parameters: Mapping[str, Any]) -> list[Any]:
@@ -186,5 +188,4 @@ def _row(client: Client, name: str, parameters: Mapping[str, Any]) -> list[Any]:
 
 def _sql(name: str) -> str:
     folder = files("sinks.clickhouse") / "audit"
-    head = (folder / "recomputed.sql").read_text() if name in ("tasks", "windows") else ""
-    return head + (folder / f"{name}.sql").read_text()
+    return "\n".join((folder / f"{part}.sql").read_text() for part in _PARTS.get(name, (name,)))

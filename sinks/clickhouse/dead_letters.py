@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
@@ -12,10 +12,12 @@ from sinks.clickhouse.reads import dictionaries
 OPEN, RESOLVED = "open", "resolved"
 """States. Resolved: a copy of its message was normalised later, and this was no dead letter of it."""
 
-COLUMNS = "topic, partition, offset, index, toUnixTimestamp64Micro(received) AS received_us, received, reason, detail, state, replayed"
+COLUMNS = """topic, partition, offset, index, toUnixTimestamp64Micro(received) AS received_us, received,
+    reason, detail, state, replayed"""
 
 
-class Position(NamedTuple):
+@dataclass(frozen=True)
+class Position:
     """Where a dead letter is in Kafka. `index`: which record of its message; -1 is the whole message, None any."""
 
     topic: str
@@ -36,7 +38,8 @@ class Position(NamedTuple):
             ) from None
 
     def __str__(self) -> str:
-        return "/".join(str(part) for part in self if part is not None)
+        index = () if self.index is None else (self.index,)
+        return "/".join(map(str, (self.topic, self.partition, self.offset, *index)))
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,11 @@ def dead_letters(
     if wanted.end is not None:
         only("received < fromUnixTimestamp({end:UInt32}, 'UTC')", end=wanted.end)
     if wanted.position is not None:
-        topic, partition, offset, index = wanted.position
-        only("topic = {topic:String} AND partition = {partition:UInt16}", topic=topic, partition=partition)
-        only("offset = {offset:UInt64}", offset=offset)
-        if index is not None:
-            only("index = {index:Int32}", index=index)
+        at = wanted.position
+        only("topic = {topic:String} AND partition = {partition:UInt16}", topic=at.topic, partition=at.partition)
+        only("offset = {offset:UInt64}", offset=at.offset)
+        if at.index is not None:
+            only("index = {index:Int32}", index=at.index)
     sql = f"SELECT {COLUMNS}{', payload' if payload else ''} FROM dead_letters WHERE {' AND '.join(terms)} "  # noqa: S608 - our own words
     sql += "ORDER BY received DESC, topic, partition, offset, index"
     if limit is not None:

@@ -91,7 +91,7 @@ class Log:
         told = self._dimensions() | {"trace_id": trace_id, "span_id": span_id}
         known = self._spans.setdefault((told["task_id"], trace_id), [])
         known.append(span_id)
-        told["parent_id"] = pick(("", *known[-6:], f"{self._prefix}{len(self._events) + 3}"))
+        told["parent_id"] = pick(("", *known[:3], f"{self._prefix}{len(self._events) + 3}"))
         told["start"] = at - pick((0, 1, 127, 128, 129, 1 << 20, self._random.randrange(1 << 42)))
         told |= {name: pick((None, None, 0, 7, 1_000_003)) for name in _TOKENS}
         told |= {"cost": pick((None, 0, 11, 2_000_000_007)), "error_type": pick(("", "", "timeout"))}

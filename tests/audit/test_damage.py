@@ -15,7 +15,7 @@ ROW = f"partition, minute, {DIMENSIONS}"
 KEY = f"[formatDateTime(toDateTime(minute, 'UTC'), '%FT%TZ'), {DIMENSIONS}]"
 """As a difference tells it."""
 
-TEXTS = (*DIMENSIONS.split(", "), "status", "task_source", "claim", "verdict", "verifier")
+TEXTS = (*DIMENSIONS.split(", "), "status", "task_source", "claim", "verdict", "verifier", "linked_to")
 MAPS = {
     "cycle_us": "map(9, 1)::Map(UInt16, UInt64)",
     "latency_us": "map(9, 1)::Map(UInt16, UInt64)",
@@ -40,7 +40,7 @@ def columns(differences: Iterable[Difference]) -> set[tuple[str, int, tuple[str,
 def a_window(world: World) -> tuple[int, tuple[str, ...], str]:
     """A window that counts something: partition, key, and a condition that only it meets."""
     ((partition, key, code),) = world.rows(
-        f"SELECT partition, {KEY}, cityHash64({ROW}) FROM window_rows FINAL WHERE tasks_finished > 0 ORDER BY 3 LIMIT 1"  # noqa: S608
+        f"SELECT partition, {KEY}, cityHash64({ROW}) FROM window_rows FINAL WHERE tasks_finished > 0 ORDER BY 3 LIMIT 1"
     )
     return partition, tuple(key), f"cityHash64({ROW}) = {code}"
 
@@ -48,7 +48,7 @@ def a_window(world: World) -> tuple[int, tuple[str, ...], str]:
 def a_task(world: World, status: str) -> tuple[int, str, str]:
     """A task of this status: partition, id, and a condition that only it meets."""
     ((partition, task),) = world.rows(
-        f"SELECT partition, task_id FROM task_rows FINAL WHERE status = '{status}' ORDER BY task_id LIMIT 1"  # noqa: S608
+        f"SELECT partition, task_id FROM task_rows FINAL WHERE status = '{status}' ORDER BY task_id LIMIT 1"
     )
     return partition, task, f"partition = {partition} AND task_id = '{task}'"
 
@@ -56,7 +56,7 @@ def a_task(world: World, status: str) -> tuple[int, str, str]:
 def test_a_wrong_value_in_any_column_of_a_window_is_named(damaged: World) -> None:
     """Each column in a window of its own, in a row that is newer than the right one."""
     windows = damaged.rows(
-        f"SELECT partition, {KEY} FROM window_rows FINAL WHERE tasks_finished > 0 ORDER BY {ROW}"  # noqa: S608
+        f"SELECT partition, {KEY} FROM window_rows FINAL WHERE tasks_finished > 0 ORDER BY {ROW}"
     )
     expected = {
         ("window", partition, tuple(key), column)
@@ -76,7 +76,7 @@ def test_a_wrong_value_in_any_column_of_a_window_is_named(damaged: World) -> Non
 def test_a_wrong_value_in_any_column_of_a_task_is_named(damaged: World) -> None:
     """Each column in a task of its own, in a row that is newer than the right one."""
     chosen, order = "status = 'finished'", "partition, task_id"
-    tasks = damaged.rows(f"SELECT partition, task_id FROM task_rows FINAL WHERE {chosen} ORDER BY {order}")  # noqa: S608
+    tasks = damaged.rows(f"SELECT partition, task_id FROM task_rows FINAL WHERE {chosen} ORDER BY {order}")
     expected = {("task", p, (task,), column) for (p, task), column in zip(tasks, TASK_FACTS, strict=False)}
     assert len(expected) == len(TASK_FACTS)
     _spoil(damaged, "task_rows", chosen, order, {name: _wrong(name, TASK_MAPS) for name in TASK_FACTS})
@@ -89,9 +89,9 @@ def test_a_wrong_value_in_any_column_of_a_task_is_named(damaged: World) -> None:
 def _spoil(world: World, table: str, where: str, order: str, wrong: Mapping[str, str]) -> None:
     """Of the n-th row in this order, make the n-th column wrong."""
     values = ", ".join(f"if(n = {n}, {value}, {name}) AS {name}" for n, (name, value) in enumerate(wrong.items()))
-    numbered = f"SELECT *, row_number() OVER (ORDER BY {order}) - 1 AS n FROM {table} FINAL WHERE {where}"  # noqa: S608
+    numbered = f"SELECT *, row_number() OVER (ORDER BY {order}) - 1 AS n FROM {table} FINAL WHERE {where}"
     world.client.command(
-        f"INSERT INTO {table} SELECT * EXCEPT (n) REPLACE (seq + 1 AS seq, {values}) "  # noqa: S608
+        f"INSERT INTO {table} SELECT * EXCEPT (n) REPLACE (seq + 1 AS seq, {values}) "
         f"FROM ({numbered}) WHERE n < {len(wrong)} SETTINGS prefer_column_name_to_alias = 1"
     )
 
@@ -145,7 +145,7 @@ def test_a_missing_raw_event_that_a_window_counts_shows_in_its_task_and_its_wind
     for name in DIMENSIONS.replace("case_type, ", "").split(", "):
         place = place.replace(f" {name}", f" t.{name}")
     ((partition, task, key, code),) = damaged.rows(
-        f"SELECT partition, task_id, {place}, hash "  # noqa: S608
+        f"SELECT partition, task_id, {place}, hash "
         "FROM raw_events AS e FINAL JOIN task_rows AS t FINAL USING (partition, task_id) "
         "WHERE e.kind = 'cost' AND e.name = 'operations' AND e.cost > 0 AND t.status = 'finished' ORDER BY hash LIMIT 1"
     )

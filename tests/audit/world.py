@@ -68,17 +68,17 @@ class World:
     def copy(self, other: World) -> None:
         """Have the rows that another database has."""
         for table, _ in TABLES.values():
-            self.client.command(f"INSERT INTO {table} SELECT * FROM {other.address.database}.{table}")  # noqa: S608
+            self.client.command(f"INSERT INTO {table} SELECT * FROM {other.address.database}.{table}")
 
     def insert(self, table: str, changed: Mapping[str, str], where: str) -> None:
         """Write rows of a table again, with other values (column -> expression)."""
         replaced = ", ".join(f"{value} AS `{column}`" for column, value in changed.items())
-        chosen = f"SELECT * FROM {table} FINAL WHERE {where}"  # noqa: S608
-        self.client.command(f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM ({chosen})")  # noqa: S608
+        chosen = f"SELECT * FROM {table} FINAL WHERE {where}"
+        self.client.command(f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM ({chosen})")
 
     def delete(self, table: str, where: str) -> None:
         """Lose rows of a table."""
-        self.client.command(f"DELETE FROM {table} WHERE {where}")  # noqa: S608
+        self.client.command(f"DELETE FROM {table} WHERE {where}")
 
     def rows(self, sql: str) -> Sequence[Sequence[Any]]:
         """The rows of a query."""

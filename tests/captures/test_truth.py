@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import msgspec
 import pytest
 
 from schemas.words import Kind, TaskStatus
 from tests.captures.measured import NAMES, Measured, compare, measure, requests, settings
+from tests.captures.table import DOCUMENT
 
 GUESSES_ALLOWED = ("status", "tool_calls", "tool_errors")
 """Of these, an instrumentation tells something that did not happen: a tool span of a call that was never made."""
@@ -40,6 +44,15 @@ def test_two_runs_of_one_trace_are_counted_once() -> None:
         assert one.got == other.got == one.should + other.should
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_all_captures_at_once_in_any_order_are_exact_too(seed: int) -> None:
+    messages = [message for name in NAMES for message in requests(name)]
+    Random(seed).shuffle(messages)  # noqa: S311 - an order, not a secret
+    tasks = measure(messages).tasks
+    wrong = [(name, c) for name in NAMES for c in compare(name, tasks) if c.told and c.got != c.should]
+    assert wrong == []
+
+
 # --- what others judged --------------------------------------------------------------------------
 
 
@@ -56,6 +69,25 @@ def test_annotations_of_humans_and_code_are_verdicts_and_those_of_models_are_sco
     assert rows["OI-1"].scores == {"policy_check": 1_000_000}
     judges = [e for _, e in measured.store.raw.values() if e.task_id == "OI-4" and e.kind == Kind.SCORE]
     assert [(e.name, e.value) for e in judges] == [("task_outcome", "correct")] * 2
+
+
+def each_span_apart(name: str) -> list[tuple[str, bytes]]:
+    """A capture with a message for each of its spans."""
+    found = []
+    for topic, payload in requests(name):
+        for group in msgspec.json.decode(payload)["resourceSpans"]:
+            for scoped in group["scopeSpans"]:
+                for span in scoped["spans"]:
+                    alone = {**group, "scopeSpans": [{**scoped, "spans": [span]}]}
+                    found.append((topic, msgspec.json.encode({"resourceSpans": [alone]})))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_judgement_may_come_before_or_after_what_it_judges(seed: int) -> None:
+    messages = each_span_apart("feedback-openinference")
+    Random(seed).shuffle(messages)  # noqa: S311 - an order, not a secret
+    assert verdicts(measure(messages)) == {"OI-1": None, "OI-2": "failure", "OI-3": None, "OI-4": "success"}
 
 
 def test_a_configured_name_is_a_verdict() -> None:
@@ -106,3 +138,11 @@ def test_a_cost_is_known_where_provider_model_and_tokens_are(name: str, known: b
     tasks = [task for task in measure(requests(name)).tasks if task["input_tokens"] != 0]
     assert tasks
     assert any(task["cost_usd"] is not None for task in tasks) == known
+
+
+def test_an_alias_says_what_a_framework_s_models_are() -> None:
+    """As docs/frameworks.md says of Strands."""
+    model = "us.anthropic.claude-sonnet-4-20250514-v1:0"
+    measured = measure(requests("strands"), settings(model_aliases={model: f"bedrock/{model}"}))
+    assert all(task["cost_usd"] is not None for task in measured.tasks if task["model_calls"])
+    assert f'"{model}": "bedrock/{model}"' in DOCUMENT.read_text()

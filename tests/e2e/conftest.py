@@ -12,13 +12,17 @@ import pytest
 from deploy.local import process
 from pipeline.config import Settings
 from pipeline.stack import Stack
+from tests.captures.measured import ALIASES
 from tests.e2e.lab import Lab
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The stack, with everything that its worker writes to stderr, and little room for closed tasks."""
-    settings = Settings(kafka={"partitions": 4}, http={"port": 0}, worker={"rows_held": 100})
+    """The stack, with everything that its worker writes to stderr, and little room for closed tasks.
+
+    It is configured as a user of the captured frameworks would configure it.
+    """
+    settings = Settings(kafka={"partitions": 4}, http={"port": 0}, worker={"rows_held": 100}, aliases=ALIASES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "_TAIL_LINES", 1_000_000)
         with Stack(settings) as stack, Lab(stack) as lab:

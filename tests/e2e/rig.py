@@ -86,16 +86,17 @@ class WorkerProcess:
     def ready(self) -> dict[str, Any]:
         """What /readyz says; nothing while it does not listen."""
         try:
-            return dict(json.loads(self._get("/readyz")))
+            return dict(json.loads(self.get("/readyz")))
         except OSError:
             return {}
 
     def metric(self, name: str) -> float:
         """A metric without labels."""
-        lines = self._get("/metrics").decode().splitlines()
+        lines = self.get("/metrics").decode().splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
-    def _get(self, path: str) -> bytes:
+    def get(self, path: str) -> bytes:
+        """What it answers."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", path)

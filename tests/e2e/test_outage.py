@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.lab import Lab, Place, now_ns
+from tests.e2e.lab import Lab, now_ns
 from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
+WAITING_BYTES = 500_000_000
 AWAY, BACK = "ClickHouse is away", "ClickHouse is back"
 
 
@@ -30,14 +30,12 @@ def lab(rig: Rig) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture
-def worker(rig: Rig) -> Iterator[WorkerProcess]:
-    """A worker that is ready, and whose ClickHouse a test may take away."""
-    worker = rig.start_worker()
+@pytest.fixture(scope="module")
+def worker(rig: Rig) -> WorkerProcess:
+    """One worker that lives through all outages; it takes bad messages in any number."""
+    worker = rig.start_worker({"limits": {"dead_share": 1}})
     worker.until_ready()
-    yield worker
-    rig.proxy.pass_on()
-    rig.stop_workers()
+    return worker
 
 
 def task(name: str, spans: int = 3) -> bytes:
@@ -48,6 +46,11 @@ def task(name: str, spans: int = 3) -> bytes:
     others = [span(traceId=trace, spanId=f"{i + 2:016x}", parentSpanId=root, at=now_ns()) for i in range(spans - 1)]
     last = span({"trueup.task.id": name, "trueup.task.outcome": "success"}, traceId=trace, spanId=root, at=now_ns())
     return traces(*others, last, resource={"trueup.workflow": "outage"})
+
+
+def outages(worker: WorkerProcess) -> tuple[int, int]:
+    """How often it has said that ClickHouse went, and that it is back."""
+    return len(worker.logged(AWAY)), len(worker.logged(BACK))
 
 
 def freeze(rig: Rig) -> None:
@@ -72,6 +75,7 @@ FAULTS: dict[str, tuple[Fault, Fault]] = {
 def test_the_worker_holds_says_so_once_and_catches_up(rig: Rig, lab: Lab, worker: WorkerProcess, fault: str) -> None:
     begin, end = FAULTS[fault]
     lab.land(lab.spans(task(f"before {fault}")))
+    before = outages(worker)
     rebalances = worker.metric("trueup_rebalances_total")
     begin(rig)
     try:
@@ -86,26 +90,42 @@ def test_the_worker_holds_says_so_once_and_catches_up(rig: Rig, lab: Lab, worker
     lab.land(*places)
     eventually(lambda: worker.ready()["ready"], "the worker is ready again")
     assert [lab.task(f"{fault} {i}")["claim"] for i in range(20)] == ["success"] * 20
-    assert (len(worker.logged(AWAY)), len(worker.logged(BACK))) == (1, 1)
+    assert outages(worker) == (before[0] + 1, before[1] + 1)
     assert worker.metric("trueup_rebalances_total") == rebalances
     assert "clickhouse_connect" not in worker.text
 
 
 def test_an_insert_that_is_cut_in_the_middle_is_done_again(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
-    cuts = rig.proxy.cuts
+    cuts, before = rig.proxy.cuts, outages(worker)
     rig.proxy.cut_after(100_000, times=3)  # the client itself tries a second time
     lab.land(lab.spans(task("large", spans=2_000)))
     assert rig.proxy.cuts == cuts + 3
     assert lab.task("large")["events"] == 2_000
-    assert (len(worker.logged(AWAY)), len(worker.logged(BACK))) == (1, 1)
+    assert outages(worker) == (before[0] + 1, before[1] + 1)
+
+
+def test_its_memory_does_not_grow_with_what_waits(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
+    """The messages are as large as Trueup's own, and none of any use: what they cost is their bytes."""
+    before, held, sent = worker.memory, 0, 0
+    rig.proxy.refuse()
+    try:
+        while sent < WAITING_BYTES:
+            lab.put("agent.actions", b"x" * 900_000, partition=0)
+            sent += 900_000
+            held = max(held, worker.memory - before)
+    finally:
+        rig.proxy.pass_on()
+    assert held < WAITING_BYTES / 3
+    lab.land()
 
 
 def test_a_worker_that_is_told_to_stop_during_an_outage_does_so_and_the_next_one_goes_on(
     rig: Rig, lab: Lab, worker: WorkerProcess
 ) -> None:
+    before = outages(worker)
     rig.proxy.refuse()
     place = lab.spans(task("across a stop"))
-    eventually(lambda: worker.logged(AWAY), "the outage is noticed")
+    eventually(lambda: outages(worker) > before, "the outage is noticed")
     worker.send(signal.SIGTERM)
     assert worker.wait(30) == 0
     assert worker.logged("the worker stops") == []
@@ -116,6 +136,6 @@ def test_a_worker_that_is_told_to_stop_during_an_outage_does_so_and_the_next_one
     assert lab.task("across a stop")["claim"] == "success"
 
 
-def test_nothing_is_lost_or_counted_twice(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
+def test_nothing_is_lost_or_counted_twice(lab: Lab) -> None:
     found = lab.audit()
     assert (found.differences, found.skipped) == ([], 0)

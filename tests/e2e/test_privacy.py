@@ -86,7 +86,8 @@ def test_no_table_has_content(told: Lab) -> None:
     tables = told.client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT LIKE '%View'"
     ).result_rows
-    assert len(tables) >= 6
+    told_of = {"raw_events", "task_rows", "window_rows", "dead_letter_rows", "envelope_rows"}
+    assert {table for (table,) in tables} >= told_of
     for (table,) in tables:
         where = (
             "concat(toString(tuple(*)), tryBase64Decode(payload))"
@@ -94,11 +95,11 @@ def test_no_table_has_content(told: Lab) -> None:
             else "toString(tuple(*))"
         )
         found = told.client.query(
-            f"SELECT count(), countIf(position({where}, {{mark:String}}) > 0) FROM {table}",  # noqa: S608 - the server's own names
+            f"SELECT count(), countIf(position({where}, {{mark:String}}) > 0) FROM {table}",
             {"mark": MARK},
         )
         rows, marked = found.first_row
-        assert rows, table
+        assert rows or table not in told_of, table
         assert not marked, table
 
 

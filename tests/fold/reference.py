@@ -67,10 +67,13 @@ class Tasks:
 
     def __init__(self, log: Iterable[Entry], upto: int | None = None) -> None:
         self._histories: dict[str, _History] = {}
+        self._about_nobody: dict[tuple[str, int], tuple[int, Event]] = {}
         for entry in log:
             for index, event in enumerate(entry.events):
                 seq = position(entry, index)
-                if event.task_id and (upto is None or seq <= upto):
+                if not event.task_id:
+                    self._about_nobody.setdefault(("", event.hash), (seq, event))
+                elif upto is None or seq <= upto:
                     self._histories.setdefault(event.task_id, _History()).take(seq, entry.received, event)
             seq = position(entry, len(entry.events))
             if entry.tick is not None and (upto is None or seq <= upto):
@@ -80,6 +83,14 @@ class Tasks:
     def rows(self) -> dict[str, Row]:
         """Task id -> its row."""
         return {task_id: history.row(task_id) for task_id, history in self._histories.items()}
+
+    def events(self) -> dict[tuple[str, int], tuple[int, Event]]:
+        """Task id and hash -> the first occurrence of an event and its seq; not of those that were passed on."""
+        return self._about_nobody | {
+            (task_id, event.hash): (seq, event)
+            for task_id, history in self._histories.items()
+            for seq, event in zip(history.seqs, history.events, strict=True)
+        }
 
     def forwards(self) -> set[tuple[str, bytes]]:
         """(task id, encoded event) of all that went on to another task."""
@@ -108,6 +119,7 @@ class _History:
 
     def __init__(self) -> None:
         self.seq = -1
+        self.seqs: list[int] = []
         self.events: list[Event] = []
         self.seen: list[int] = []
         self.given_up = False
@@ -127,6 +139,7 @@ class _History:
         if event.kind == "link" and not self.linked_to:
             self.linked_to = event.value
             self.sent_on += [e for e in self.events if e.task_source == "trace" and e.kind != "link"]
+        self.seqs.append(seq)
         self.events.append(event)
         if _is_work(event):
             self.seen.append(received)

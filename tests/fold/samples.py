@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -123,9 +124,16 @@ def event(spec: Spec, number: int) -> Event:
     return Event(**values | {"event_id": event_id, "hash": event_hash(event_id)})
 
 
-# Each is drawn whole from a list, the simplest first: few choices shrink well, and are fast to make.
-moving = st.sampled_from([Spec(*each) for each in product(MOVING, TASKS, (0, MINUTE), (0, 0, 0, 1))])
-_subjects = [*product(TEMPLATES, TASKS), ("costs operations", ""), ("outcome", "")]
-_details = list(product(TIMES, range(len(TOLD)), (None, 0, 1, 2, 3, 4)))
-specs = st.builds(lambda subject, details: Spec(*subject, *details), st.sampled_from(_subjects), st.sampled_from(_details))
+def pick(*several: Iterable[Any]) -> st.SearchStrategy[Any]:
+    """One element of each, drawn as a single number, the first the simplest: fast to make, easy to shrink."""
+    every = list(product(*several))
+    return st.integers(0, len(every) - 1).map(lambda n: every[n])
+
+
+moving = pick(MOVING, TASKS, (0, MINUTE, 2 * MINUTE), (0, 0, 0, 1)).map(lambda one: Spec(*one))
+specs = st.builds(
+    lambda subject, details: Spec(*subject, *details),
+    pick(TEMPLATES, TASKS) | st.sampled_from([("costs operations", ""), ("outcome", "")]),
+    pick(TIMES, range(len(TOLD)), (None, 0, 1, 2, 3, 4)),
+)
 again = st.builds(Again, which=st.integers(0, 30), told_as=st.none() | specs)

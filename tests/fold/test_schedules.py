@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import NamedTuple
 
-import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pipeline.fold.partition import PartitionFold
 from sinks.port import WRITE_ORDER
-from tests.fold.samples import BASE, MINUTE, Again, Spec, again, moving, specs
+from tests.fold.samples import BASE, MINUTE, Again, Spec, again, moving, pick, specs
 from tests.fold.world import Meanwhile, World
 
 
@@ -43,17 +40,15 @@ MOMENTS = tuple(BASE + n * MINUTE // 2 for n in range(9))
 """Of messages and clocks. They may go backwards: producers' clocks differ."""
 LINES = (100, 0, 1, 2, 3, 4, 5, 6, 8, 10)
 
-told = st.builds(
-    Told, st.lists(moving | moving | specs | again, min_size=1, max_size=4), st.sampled_from(MOMENTS)
-)
-passed = st.sampled_from([Passed(at, *policy) for policy, at in product(POLICIES, MOMENTS)])
+told = st.builds(Told, st.lists(moving | moving | specs | again, min_size=1, max_size=4), st.sampled_from(MOMENTS))
+passed = pick(POLICIES, MOMENTS).map(lambda one: Passed(one[1], *one[0]))
 growth = st.lists(told | passed, min_size=1, max_size=5)
 batches = st.integers(1, 4)
 lines = st.sampled_from(LINES)
 back = st.sampled_from((0, 0, 1, 2, 5))
 others = st.integers(0, 1)
 meanwhile = st.lists(
-    st.sampled_from([Meanwhile(*each) for each in product(range(4), LINES, range(2))]) | st.just(Meanwhile()), max_size=7
+    st.just(Meanwhile()) | pick(range(4), LINES, range(2)).map(lambda one: Meanwhile(*one)), max_size=7
 )
 """What others do before the first, the second, ... load of a fold."""
 

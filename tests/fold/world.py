@@ -15,7 +15,6 @@ from pipeline.fold.partition import Clock, Message, PartitionFold
 from pipeline.fold.task import rebuild
 from schemas.event import Event, encode_line
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
-from schemas.words import Kind
 from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
 from tests.fold import reference
@@ -179,20 +178,8 @@ class World:
             check_task(row, rows[task_id])
             check_rebuilt(row, self.store)
         check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
+        assert {key[1:]: value for key, value in self.store.raw.items()} == expected.events()
         assert self.forwarded == expected.forwards()
-        self._check_events()
-
-    def _check_events(self) -> None:
-        """A task has its first occurrences of each event, but not what a linked one passed on."""
-        linked: set[str] = set()
-        firsts: dict[tuple[str, int], tuple[int, Event]] = {}
-        for entry in self.log:
-            for index, one in enumerate(entry.events):
-                if one.kind == Kind.LINK or one.task_id not in linked:
-                    firsts.setdefault((one.task_id, one.hash), (reference.position(entry, index), one))
-                if one.kind == Kind.LINK:
-                    linked.add(one.task_id)
-        assert {key[1:]: value for key, value in self.store.raw.items()} == firsts
 
 
 def _told_again(first: Event, again: Again, number: int) -> Event:

@@ -44,6 +44,19 @@ def test_each_hour_begins_anew() -> None:
     assert [e.tenant for e in events] == ["v0", "v1", "v2", "other"] * 2
 
 
+def test_a_name_is_limited_for_each_kind_apart() -> None:
+    """A tool's name is no evaluator's."""
+    tool = {"gen_ai.operation.name": "execute_tool"}
+    judged = {"annotations.0.annotation.score": 1}
+    events, packed = normalised(
+        *(named(f"v{i}", "gen_ai.tool.name", **tool) for i in range(3)),
+        *(named(f"v{i}", "annotations.0.annotation.name", **judged) for i in range(3)),
+        named("v3", "annotations.0.annotation.name", **judged),
+    )
+    assert packed.limited == {"evaluator": 1}
+    assert [e.name for e in events if e.kind == Kind.SCORE] == ["v0", "v1", "v2", OTHER]
+
+
 @pytest.mark.parametrize(
     ("attribute", "field", "dimension", "values"),
     [
@@ -90,7 +103,8 @@ def test_what_is_not_told_is_no_value() -> None:
     assert not packed.limited
 
 
-def test_its_memory_is_bounded() -> None:
+def test_its_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.normalise.cardinality.COMBINATIONS_HELD", 20)
     cardinality = Cardinality(2)
     (event,), _ = normalised(named("v"))
     for hour in range(HOURS_HELD * 3):
@@ -99,4 +113,5 @@ def test_its_memory_is_bounded() -> None:
             event.tenant = f"v{i}"
             cardinality.limit(event)
     assert len(cardinality._hours) == HOURS_HELD
+    assert len(cardinality._fine) <= 20
     assert all(len(values) <= 2 for hour in cardinality._hours.values() for values in hour)

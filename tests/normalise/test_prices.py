@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import ConfigError, Settings, load
-from pipeline.prices import KNOWN_FROM, PriceList, _rates, prices_of
+from pipeline.prices import KNOWN_FROM, PriceList, _rates, list_version, prices_of
 from schemas.mapping.records import Price
 from schemas.prices import PROVIDERS, cost
 from schemas.units import MICRO, NANO
@@ -179,3 +179,10 @@ def test_names_from_outside_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
         assert listed.rates("openai", f"no-model-{n}", NOW) is None
     assert len(listed._models) <= 10
     assert listed.rates("openai", "gpt-4.1", NOW) is not None
+
+
+def test_without_the_package_a_cost_is_unknown_and_own_prices_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.prices.find_spec", lambda _: None)
+    assert list_version() == ""
+    assert priced("openai", "gpt-4.1") is None
+    assert priced("openai", "gpt-4.1", prices=[OWN]) == Price(2 * NANO, agreed=True)

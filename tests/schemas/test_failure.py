@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.mapping.table import INTERRUPTS
+from schemas.words import Kind
 from tests.otlp import SPAN, attributes
 from tests.schemas.mapped import of_span
 
@@ -45,8 +46,17 @@ def test_a_hand_over_of_control_is_no_error(row: Any) -> None:
         ({"error.type": "_OTHER"}, raised(f"a.module.{row.exception}")),
         ({}, raised(row.exception)),
     ):
-        event = of_span({"gen_ai.operation.name": "execute_tool"} | values, status=ERROR, events=events)
-        assert (event.error_type, event.root) == ("", 0)
+        event = of_span({"gen_ai.operation.name": "invoke_agent"} | values, status=ERROR, events=events)
+        assert (event.kind, event.error_type, event.root) == (Kind.AGENT_RUN, "", 0)
+
+
+@pytest.mark.parametrize("status", [{}, {"code": 1}, ERROR])
+def test_a_tool_that_waits_is_not_called_yet(status: dict[str, int]) -> None:
+    """It is called when the run goes on, and tells that itself. OpenInference calls such a span fine."""
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "pay"}
+    waiting = of_span(tool, status=status, events=raised("langgraph.errors.GraphInterrupt"))
+    assert (waiting.kind, waiting.error_type) == (Kind.STEP, "")
+    assert of_span(tool, status=status, events=raised("ValueError")).kind == Kind.TOOL_CALL
 
 
 @pytest.mark.parametrize(

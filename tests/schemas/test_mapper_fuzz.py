@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.contract import EVENTS
 from schemas.event import Event, decode_message, encode_line
 from schemas.mapping.records import Limits, Mapper
-from schemas.mapping.table import ROWS
+from schemas.mapping.table import JUDGEMENTS, ROWS
 from schemas.mapping.values import Rejected
 from schemas.otlp import LogRecord, Malformed, Record, Source, SpanEvent, SpanRecord
 from schemas.words import Reason
@@ -41,7 +41,9 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=4
 )
 CONTRACT = sorted({f.alias for model in EVENTS.values() for f in model.model_fields.values() if f.alias})
-names = st.sampled_from([*(row.attribute for row in ROWS), *CONTRACT, "metadata", "x", "price"]) | texts
+JUDGED = [f"{row.prefix}.0.{row.item}.{name}" for row in JUDGEMENTS for name in ("name", "score", "label")]
+OTHERS = ["metadata", "x", "price", "logfire.feedback.name"]
+names = st.sampled_from([*(row.attribute for row in ROWS), *CONTRACT, *JUDGED, *OTHERS]) | texts
 attributes = st.dictionaries(names, values, max_size=9)
 ids = st.sampled_from([TRACE, SPAN, "", "0" * 16, "zz"]) | texts
 times = st.sampled_from([NOW_NS, NOW_NS - 1_000, 0]) | st.integers(-(2**70), 2**70)

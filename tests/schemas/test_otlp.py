@@ -127,6 +127,7 @@ PAIRS = [
     for name, folder, signal in (("traces.jsonl", "binpb", "traces"), ("logs.jsonl", "logs_binpb", "logs"))
     if (place / name).exists()
     for number, lines in enumerate((place / name).read_bytes().splitlines(), 1)
+    if (place / folder).exists()
 ]
 
 

@@ -72,9 +72,8 @@ def test_no_code_is_of_two_kinds() -> None:
 
 
 def test_an_error_of_the_connection_tells_its_cause_and_not_the_address_with_its_settings() -> None:
+    error = OperationalError("Error executing HTTP request http://h:1/?secret=x")
+    error.__cause__ = ConnectionRefusedError("Connection refused")
     with pytest.raises(Transient) as found, translated():
-        try:
-            raise ConnectionRefusedError("Connection refused")
-        except OSError as cause:
-            raise OperationalError("Error executing HTTP request http://h:1/?secret=x") from cause
+        raise error
     assert str(found.value) == "Connection refused"

@@ -1,4 +1,4 @@
-"""`migrate`, `doctor`, `config` and `deadletter`: operations."""
+"""`migrate`, `doctor` and `config`: operations."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ def register(app: typer.Typer) -> None:
     settings.command("check")(config_check)
     settings.command("schema")(config_schema)
     app.add_typer(settings, name="config")
-    dead = typer.Typer(help="What could not be used, and why.", no_args_is_help=True)
-    dead.command("list")(deadletter_list)
-    app.add_typer(dead, name="deadletter")
 
 
 def migrate(
@@ -87,24 +84,3 @@ def config_schema() -> None:
     from pipeline.config import Settings
 
     emit(Settings.model_json_schema())
-
-
-def deadletter_list(
-    reason: Annotated[str | None, typer.Option("--reason", help="only those with this reason")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many, the newest first")] = 100,
-    output: As = Output.TABLE,
-    config: Config = None,
-) -> None:
-    """List dead letters: where each is in Kafka, and why it could not be used."""
-    from pipeline.cli.show import emit_rows
-    from pipeline.config import load
-    from pipeline.connections import client_of
-    from schemas.words import Reason
-    from sinks.clickhouse.reads import dead_letters
-
-    if reason is not None and reason not in list(Reason):
-        raise typer.BadParameter(f"{reason} is not a reason; choose of {', '.join(Reason)}")
-    rows = dead_letters(client_of(load(config)), reason=reason, limit=limit)
-    emit_rows(
-        rows, output, ("received", "reason", "topic", "partition", "offset", "index", "detail"), key="dead_letters"
-    )

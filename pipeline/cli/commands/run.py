@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -62,4 +63,6 @@ def worker(config: Config = None) -> None:
     log_to_stderr()
     ensure_topics(settings)
     store = ClickHouseStore(lambda: client_of(settings), settings.kafka.epoch)
-    sys.exit(Worker(settings, store).run())
+    code = Worker(settings, store).run()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that waits for a ClickHouse that hangs would keep the process until its timeout

@@ -1,12 +1,138 @@
--- Task rows as the fold wrote them against what the raw events say. The tail of recomputed.sql.
--- Not compared: `seq`, and `last_seen` and `passed_on`, which only the log knew. The answer is one row.
---
--- empty: the columns of a row that is not there. detail: how many differing rows are told in full.
+-- Tasks: each of them from its events, and compared with its row. Between spans.sql and windows.sql.
+-- What an event is. (Conditions that build on each other are in queries of their own: ClickHouse would write
+-- the inner one out in full at each place.)
+actions AS (
+    SELECT
+        *,
+        kind IN ('model_call', 'tool_call', 'retrieval', 'embedding', 'guardrail') AS is_action,
+        kind IN ('agent_run', 'workflow_run') AS is_rollup,
+        -- Spans that group others. Preparation is a span, but neither work nor a part of a run.
+        kind IN ('agent_run', 'workflow_run', 'step', 'other') AS is_frame,
+        error_type != '' AS has_failed,
+        input_tokens IS NOT NULL OR output_tokens IS NOT NULL AS has_usage,
+        -- A stated claim beats one that was read off a status; then the latest counts.
+        rank(explicit, at, hash) AS claiming,
+        rank(0, at, hash) AS latest
+    FROM events
+),
+works AS (
+    SELECT
+        *,
+        is_action OR is_frame OR kind = 'setup' AS is_span,
+        is_action OR is_frame OR root = 1 OR kind IN ('claim', 'intervention') AS is_work,
+        is_action AND span_in(partition, task_id, event_id) NOT IN (SELECT id FROM repetitions) AS is_counted,
+        -- How well a piece of work knows what it belongs to; of equals the earliest.
+        rank(multiIf(root = 1, 3, is_rollup, 2, is_action OR is_frame, 1, 0), -at, hash) AS telling
+    FROM actions
+),
+
+-- What an event counts for. A call that is told already counts for nothing but its task's time and names.
+counted AS (
+    SELECT
+        *,
+        -- A plain span of a trace that no task is known for may be anybody's: it makes no task of it.
+        is_work AND NOT (kind = 'other' AND task_source = 'trace' AND explicit = 0) AS is_of_an_agent,
+        (is_span OR kind = 'claim') AND root = 1 AS is_claim,
+        is_counted AND kind = 'model_call' AS is_model_call,
+        is_counted AND kind = 'tool_call' AS is_tool_call,
+        -- Tokens are those of leaf calls: the spans above repeat them.
+        is_counted AND kind IN ('model_call', 'embedding') AS uses_model,
+        -- A call that failed and tells no tokens has used none.
+        has_usage OR has_failed AS is_usage_known,
+        cost IS NULL AND (has_usage OR NOT has_failed) AS is_unpriced,
+        -- A root's cost is the agent's own account of the task; a run's below it repeats its steps.
+        is_span AND root = 1 AND cost IS NOT NULL AS is_account,
+        is_counted AND root = 0 AND kind != 'tool_call' AS is_step,
+        multiIf(
+            kind = 'cost', name,
+            kind = 'intervention' AND cost IS NOT NULL, 'human',
+            root = 0 AND kind IN ('tool_call', 'step', 'other') AND cost IS NOT NULL, 'tool',
+            ''
+        ) AS cost_category,
+        if(kind = 'tool_call' AND NOT is_counted, 0, ifNull(cost, 0)) AS nano
+    FROM works
+),
+
+facts AS (
+    SELECT
+        partition,
+        task_id,
+        count() AS events,
+        max(is_of_an_agent) AS is_task,
+        max(is_claim) AS is_claimed,
+        argMinIf(value, seq, kind = 'link') AS linked_to,
+        if(
+            countIf(task_source NOT IN ('', 'trace')) > 0,
+            minIf(task_source, task_source NOT IN ('', 'trace')),
+            max(task_source)
+        ) AS task_source,
+
+        argMaxIf(tenant, telling, is_work AND tenant != '') AS tenant,
+        argMaxIf(workflow, telling, is_work AND workflow != '') AS workflow,
+        argMaxIf(stage, telling, is_work AND stage != '') AS stage,
+        argMaxIf(environment, telling, is_work AND environment != '') AS environment,
+        argMaxIf(agent, telling, is_work AND agent != '') AS agent,
+        argMaxIf(agent_version, telling, is_work AND agent_version != '') AS agent_version,
+        argMaxIf(case_type, telling, is_work AND case_type != '') AS case_type,
+        argMaxIf(model, telling, is_work AND model != '') AS model,
+
+        minIf(start, is_span) AS start_at,
+        greatest(maxIf(at, is_work), 0) AS last_at,
+        arraySort(groupUniqArrayIf(trace_id, is_work AND trace_id != '')) AS trace_ids,
+
+        argMaxIf(value, claiming, is_claim) AS told_claim,
+        argMaxIf(at, claiming, is_claim) AS claim_at,
+        argMaxIf(explicit, claiming, is_claim) AS claim_explicit,
+        argMaxIf(value, latest, kind = 'verdict') AS verdict,
+        argMaxIf(at, latest, kind = 'verdict') AS verdict_at,
+        argMaxIf(name, latest, kind = 'verdict') AS verifier,
+        argMaxIf(weight, latest, kind = 'verdict') AS weight,
+
+        countIf(is_frame) AS frames,
+        countIf(kind = 'agent_run') AS agent_runs,
+        argMaxIf(has_failed, latest, kind = 'agent_run') AS is_last_run_failed,
+        argMaxIf(has_failed, latest, kind = 'model_call') AS is_last_call_failed,
+        countIf(kind = 'agent_run' AND scope = 'autogen-core') AS untold_runs,
+        countIf(kind = 'agent_run' AND scope = 'autogen-core' AND NOT has_failed) AS untold_successes,
+
+        sumMapIf(map(name, 1), kind = 'intervention') AS interventions,
+        sumIf(ifNull(number, 0), kind = 'intervention') AS human_us,
+        countIf(kind = 'feedback') > 0 AS answered,
+        countIf(kind = 'feedback' AND flag = 1) > 0 AS complaint,
+        argMaxIf(number, latest, kind = 'feedback' AND number IS NOT NULL) AS satisfaction,
+        maxMapIf(map(name, (latest, assumeNotNull(number))), kind = 'score' AND number IS NOT NULL) AS last_scores,
+        mapApply((evaluator, last) -> (evaluator, last.2), last_scores) AS scores,
+
+        countIf(is_counted) AS actions,
+        countIf(is_counted AND has_failed) AS action_errors,
+        countIf(is_model_call) AS model_calls,
+        countIf(is_tool_call) AS tool_calls,
+        countIf(is_tool_call AND has_failed) AS tool_errors,
+        countIf(is_model_call AND is_usage_known) AS usage_known,
+        sumIf(ifNull(input_tokens, 0), uses_model) AS input_tokens,
+        sumIf(ifNull(output_tokens, 0), uses_model) AS output_tokens,
+        sumIf(ifNull(cache_read_tokens, 0), uses_model) AS cache_read_tokens,
+        sumIf(ifNull(cache_write_tokens, 0), uses_model) AS cache_write_tokens,
+        sumIf(ifNull(reasoning_tokens, 0), uses_model) AS reasoning_tokens,
+        sumMapIf(map(toUInt16(bucket(toUInt64(at - start))), 1), is_counted) AS latency_us,
+
+        countIf(is_model_call AND is_unpriced) AS unpriced,
+        argMaxIf(cost, claiming, is_account) AS root_cost,
+        sumIf(nano, is_step) AS step_cost,
+        sumMapIf(map(cost_category, nano), cost_category != '') AS costs
+    FROM counted
+    GROUP BY partition, task_id
+),
+
+-- Rows as the fold wrote them, once for all that follows. One that is moving does not tell how it was at the end.
+-- Not compared is what only the log knew: `seq`, `last_seen` and `passed_on`.
 stored AS (
     SELECT
         partition,
         task_id,
         seq >= end_of(partition) AS is_moving,
+        -- Whether an unfinished task was given up only the log's clock knew: this one bit is taken from here.
+        status = 'abandoned' AS is_given_up,
         array(
             * EXCEPT (partition, epoch, task_id, seq, last_seen, passed_on)
             REPLACE (
@@ -20,12 +146,43 @@ stored AS (
         AND ({whole:UInt8} = 1 OR task_id IN asked)
 ),
 
-recomputed AS (
+-- `events` is 0 where only the fold knows a task.
+judged AS (
     SELECT
-        partition,
-        task_id,
-        is_unsure,
-        [
+        *,
+        multiIf(
+            claim_explicit = 1, 0,
+            frames = 0, is_last_call_failed,
+            roots > 3 AND agent_runs > 0, is_last_run_failed,
+            is_failed_on_path
+        ) AS run_failed,
+        multiIf(
+            events = 0, '',
+            linked_to != '', 'linked',
+            NOT is_task, 'announced',
+            is_claimed, 'finished',
+            is_given_up, 'abandoned',
+            'open'
+        ) AS status
+    FROM facts
+    LEFT JOIN runs USING (partition, task_id)
+    FULL JOIN stored USING (partition, task_id)
+),
+tasks AS (
+    SELECT
+        *,
+        -- A claim that nobody stated is what the spans tell.
+        multiIf(NOT is_claimed, '', claim_explicit = 1, toString(told_claim), run_failed = 1, 'failure', 'success')
+            AS claim,
+        is_moving AND status IN ('abandoned', 'open') AS is_unsure
+    FROM judged
+),
+
+compared_tasks AS (
+    SELECT
+        * EXCEPT (columns),
+        if(empty(columns), {no_task:Array(String)}, columns) AS was,
+        if(events = 0, {no_task:Array(String)}, [
             status, task_source, tenant, workflow, stage, environment, agent, agent_version, case_type, model,
             toString(start_at), toString(last_at),
             claim, toString(claim_at), toString(claim_explicit),
@@ -40,25 +197,7 @@ recomputed AS (
             toString(mapSort(costs)), toString(mapSort(latency_us)), toString(mapSort(scores)),
             toString(trace_ids),
             toString(run_failed), toString(untold_runs), toString(untold_successes), linked_to
-        ] AS columns
+        ]) AS is,
+        if(is_moving, 0, arrayCount((a, b) -> a != b, was, is)) AS differing
     FROM tasks
 ),
-
-compared AS (
-    SELECT
-        partition,
-        task_id,
-        stored.is_moving OR recomputed.is_unsure AS is_skipped,
-        if(empty(stored.columns), {empty:Array(String)}, stored.columns) AS was,
-        if(empty(recomputed.columns), {empty:Array(String)}, recomputed.columns) AS is,
-        if(is_skipped, 0, arrayCount((a, b) -> a != b, was, is)) AS differing
-    FROM stored FULL JOIN recomputed USING (partition, task_id)
-)
-
-SELECT
-    countIf(NOT is_skipped),
-    countIf(is_skipped),
-    sum(differing),
-    groupArraySortedIf({detail:UInt32})((partition, [task_id], was, is), differing > 0)
-FROM compared
-SETTINGS join_use_nulls = 0, prefer_column_name_to_alias = 1, optimize_and_compare_chain = 0

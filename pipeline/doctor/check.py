@@ -1,0 +1,24 @@
+"""What a check of the doctor says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    finding: str
+    fix: str = ""
+
+    @property
+    def mark(self) -> str:
+        return "ok" if self.ok else "!!"
+
+
+def judged(name: str, ok: bool, finding: str, fix: str) -> Check:
+    """A check that tells its fix only if it is needed."""
+    return Check(name, ok, finding, "" if ok else fix)

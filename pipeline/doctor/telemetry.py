@@ -1,0 +1,65 @@
+"""What the telemetry lacks: costs that are not known, dimensions with too many values, tasks without work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clickhouse_connect.driver.client import Client
+
+from pipeline.doctor.check import Check
+from pipeline.normalise.cardinality import NOTED, OTHER
+from pipeline.prices import PACKAGE, list_version
+from sinks.clickhouse.reads import dictionaries
+
+UNPRICED_SHOWN = 20
+NO_PRICE_FIX = (
+    "the telemetry must tell provider and tokens; set prices or model_aliases for what the list does not have"
+)
+
+
+def telemetry(client: Client) -> Iterator[Check]:
+    """What could be better in what the agents send. None of it is a failure."""
+    (row,) = dictionaries(
+        client, "SELECT countIf(unpriced > 0) AS unknown, count() AS n FROM tasks WHERE status = 'finished'"
+    )
+    yield Check("cost", True, f"{row['unknown']} of {row['n']} finished tasks have model calls of unknown cost")
+    if row["unknown"]:
+        yield from _unpriced(client)
+    yield from _limited(client)
+    (row,) = dictionaries(client, "SELECT count() AS n FROM tasks WHERE status = 'announced'")
+    if row["n"]:
+        yield Check(
+            "tasks only announced", True, str(row["n"]), "verdicts or feedback for tasks of which no work has arrived"
+        )
+
+
+def _unpriced(client: Client) -> Iterator[Check]:
+    """Which model calls have no cost: by model and instrumentation, those with the most calls first."""
+    for found in dictionaries(
+        client,
+        """SELECT model, scope, uniq(hash) AS n FROM raw_events
+        WHERE kind = 'model_call' AND cost IS NULL
+            AND (error_type = '' OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
+        GROUP BY model, scope ORDER BY n DESC, model, scope LIMIT {most:UInt8}""",
+        {"most": UNPRICED_SHOWN},
+    ):
+        what = f"{found['n']} calls, told by {found['scope'] or 'an unnamed instrumentation'}"
+        yield Check(f"no cost: {found['model'] or 'no model told'}", True, what, NO_PRICE_FIX)
+    version = list_version()
+    yield Check("price list", bool(version), version or "not installed", "" if version else f"install {PACKAGE}")
+
+
+def _limited(client: Client) -> Iterator[Check]:
+    """Which dimensions have more values than may be."""
+    for found in dictionaries(
+        client,
+        """SELECT arrayJoin(splitByChar(',', attributes[{noted:String}])) AS dimension, uniq(hash) AS n
+        FROM raw_events WHERE mapContains(attributes, {noted:String}) GROUP BY dimension ORDER BY dimension""",
+        {"noted": NOTED},
+    ):
+        yield Check(
+            f"too many values: {found['dimension']}",
+            True,
+            f"{found['n']} events have `{OTHER}` instead",
+            "give it fewer values (ids do not belong there), or raise limits.dimension_values",
+        )

@@ -1,0 +1,94 @@
+"""A partition that is mostly bad stops the worker, before everything in it is a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kafka import TopicPartition
+
+from pipeline.kafka import Progress
+from pipeline.worker.app import TRIPPED
+from schemas.words import Reason
+from sinks.clickhouse import dead_letters
+from tests.e2e.lab import Lab, Place, now_ns
+from tests.e2e.rig import Rig, WorkerProcess, eventually
+from tests.otlp import span, traces
+
+WINDOW = 100
+CHANGES = {"kafka": {"partitions": 1}, "limits": {"dead_window": WINDOW}}
+OFF = {"limits": {"dead_window": WINDOW, "dead_share": 1}}
+
+
+@pytest.fixture
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("rig"), CHANGES) as rig:
+        yield rig
+
+
+@pytest.fixture
+def lab(rig: Rig) -> Iterator[Lab]:
+    with Lab(rig) as lab:  # type: ignore[arg-type]
+        yield lab
+
+
+def good(n: int) -> bytes:
+    values = {"trueup.task.id": f"good-{n}", "trueup.task.outcome": "success"}
+    return traces(span(values, traceId=f"{n + 1:032x}", at=now_ns()), resource={"trueup.workflow": "breaker"})
+
+
+def stopped(worker: WorkerProcess) -> str:
+    """Why the breaker has stopped a worker; it says so on /readyz before it ends, and in its log."""
+    told = eventually(lambda: "circuit breaker" in str(worker.ready()) and worker.ready(), "/readyz says why")
+    assert not told["ready"]
+    assert worker.wait() == TRIPPED
+    (line,) = worker.logged("the circuit breaker stops the worker")
+    assert line["why"] in told["why"][0]
+    return str(line["why"])
+
+
+def committed(lab: Lab, topic: str) -> int:
+    with Progress(lab.settings) as progress:
+        tp = TopicPartition(topic, 0)
+        return progress.committed({tp: 0})[tp]
+
+
+def test_a_wrong_encoding_stops_the_worker_and_what_it_saw_is_read_again_by_the_next(rig: Rig, lab: Lab) -> None:
+    fine = [lab.spans(good(n)) for n in range(200)]
+    worker = rig.start_worker()
+    lab.land(*fine)
+    wrong = [lab.spans(b"\x01 of another encoding") for _ in range(3 * WINDOW)]
+    first_wrong = wrong[0].offset
+
+    why = stopped(worker)
+    assert "51 of the last 100 records of otlp_spans partition 0" in why
+    assert "limits.dead_share" in why
+    assert committed(lab, "otlp_spans") <= first_wrong
+
+    again = rig.start_worker()
+    assert "otlp_spans partition 0" in stopped(again)
+    assert committed(lab, "otlp_spans") <= first_wrong
+
+    rig.start_worker(OFF)
+    lab.land(*wrong)
+    assert dead_letters.counts(rig.client) == [(Reason.NOT_OTLP, len(wrong), 0)]
+    assert [lab.task(f"good-{n}")["events"] for n in range(200)] == [1] * 200
+    assert lab.audit().total == 0
+
+
+def test_a_stranger_who_writes_to_the_topic_of_actions_stops_the_worker(rig: Rig, lab: Lab) -> None:
+    places = [lab.put("agent.actions", b"not of a worker's making", 0) for _ in range(2 * WINDOW)]
+    assert "agent.actions partition 0, from offset 0 on" in stopped(rig.start_worker())
+    assert sum(waiting for _, waiting, _ in dead_letters.counts(rig.client)) < WINDOW
+    rig.start_worker(OFF)
+    lab.land(*places)
+    assert dead_letters.counts(rig.client) == [(Reason.NOT_AN_ACTION_MESSAGE, len(places), 0)]
+
+
+def test_bad_records_among_enough_good_ones_are_dead_letters(rig: Rig, lab: Lab) -> None:
+    rig.start_worker()
+    places: list[Place] = []
+    for n in range(WINDOW):
+        places += [lab.spans(good(n)), lab.spans(b"\x01 bad")]
+    lab.land(*places)
+    assert dead_letters.counts(rig.client) == [(Reason.NOT_OTLP, WINDOW, 0)]

@@ -1,0 +1,52 @@
+"""What the telemetry lacks is said: calls without a price, dimensions with too many values."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.doctor import Check, examine
+from tests.e2e.lab import Lab, now_ns
+from tests.otlp import span, traces
+
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 5}
+HOURS_AGO_NS = 5 * 3_600 * 1_000_000_000
+TENANTS = 1_010
+
+
+@pytest.fixture(scope="module")
+def findings(lab: Lab) -> dict[str, Check]:
+    """What the doctor finds after calls of unknown price, and in another hour than that of other tests many tenants."""
+    now = now_ns()
+    task = {"trueup.task.id": "priceless", "trueup.workflow": "priceless"}
+    calls = [
+        task | CHAT | {"gen_ai.request.model": "house-model"},
+        task | CHAT | {"gen_ai.request.model": "house-model", "gen_ai.provider.name": "openai"},
+        task | CHAT | {"gen_ai.request.model": "gpt-4.1", "gen_ai.provider.name": "openai"},
+        task | {"trueup.task.outcome": "success"},
+    ]
+    priceless = [span(values, at=now, spanId=f"{i + 1:016x}", traceId="7" * 32) for i, values in enumerate(calls)]
+    then = now - HOURS_AGO_NS
+    many = [
+        span({"trueup.task.id": f"of-{i}", "trueup.tenant": f"tenant-{i}"}, at=then, traceId=f"{i + 1:032x}")
+        for i in range(TENANTS)
+    ]
+    lab.land(lab.spans(traces(*priceless)), lab.spans(traces(*many)))
+    return {check.name: check for check in examine(lab.settings)}
+
+
+def test_calls_without_a_price_are_listed_by_model_and_instrumentation(findings: dict[str, Check]) -> None:
+    assert findings["no cost: house-model"].finding == "2 calls, told by test"
+    assert "prices" in findings["no cost: house-model"].fix
+    assert "no cost: gpt-4.1" not in findings
+    assert "have model calls of unknown cost" in findings["cost"].finding
+    assert findings["price list"].ok
+
+
+def test_a_dimension_with_too_many_values_is_listed(lab: Lab, findings: dict[str, Check]) -> None:
+    beyond = TENANTS - lab.settings.limits.dimension_values
+    assert findings["too many values: tenant"].finding == f"{beyond} events have `other` instead"
+    assert lab.metric("trueup_limited_events_total", dimension="tenant") == beyond
+
+
+def test_nothing_of_it_is_a_failure(findings: dict[str, Check]) -> None:
+    assert [check.name for check in findings.values() if not check.ok] == []

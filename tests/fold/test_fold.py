@@ -1,0 +1,68 @@
+"""The fold keeps its promise under every schedule, and each of its rules is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pipeline.fold.partition import PartitionFold
+from sinks.port import WRITE_ORDER
+from tests.fold import mutants
+from tests.fold.test_schedules import Schedules
+
+STEPS = 30
+
+
+def run(machine: type[Schedules], examples: int, *, shrink: bool = True) -> None:
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_rows_are_those_of_the_log_under_any_schedule() -> None:
+    """Crashes between any two rows, stale owners, duplicates, late and out-of-order events, evictions."""
+    run(Schedules, 100)
+
+
+@pytest.mark.long
+def test_rows_are_those_of_the_log_under_very_many_schedules() -> None:
+    run(Schedules, 10_000)
+
+
+def broken(fold_class: type[PartitionFold] = PartitionFold, order: Sequence[str] = WRITE_ORDER) -> type[Schedules]:
+    return type("Broken", (Schedules,), {"fold_class": fold_class, "order": order})
+
+
+RULES = {
+    "windows are written before tasks": broken(order=mutants.TASKS_BEFORE_WINDOWS),
+    "raw events are written first": broken(order=mutants.EVENTS_LAST),
+    "a window takes a change once": broken(mutants.NoFenceOnWindows),
+    "a clock does not touch a row beyond it": broken(mutants.NoFenceOnTasks),
+    "tasks are loaded before windows": broken(mutants.WindowsBeforeTasks),
+    "a row that is ahead means another owner": broken(mutants.TakesRowsAhead),
+    "what one clock does to a window is applied at once": broken(mutants.OneByOneAtAClock),
+    "below the frontier events are applied one by one": broken(mutants.IgnoresTheFrontier),
+    "what was folded is written before all is loaded afresh": broken(mutants.LoadsUnsettled),
+    "open tasks are always in memory": broken(mutants.ForgetsOpenTasks),
+    "rows stay in memory until they are written": broken(mutants.EvictsUnwritten),
+    "a task knows the events of its row, not later ones": broken(mutants.KnowsLaterEvents),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_this_rule_rows_would_be_wrong(rule: str) -> None:
+    with pytest.raises(AssertionError):
+        run(RULES[rule], 2_000, shrink=False)
