@@ -145,7 +145,7 @@ class Worker(Section):
     messages: int = Field(500, ge=1, description="most Kafka messages in a batch")
     events: int = Field(50_000, ge=1, description="most events folded before they are written")
     linger: float = Field(0.2, gt=0, le=60, description="seconds to wait for a batch to fill")
-    rows_held: int = Field(100_000, ge=100, description="closed tasks, and windows, kept in memory per partition")
+    rows_held: int = Field(5_000, ge=100, description="closed tasks, and windows, kept in memory per partition")
     clock: float = Field(5.0, gt=0, description="seconds between clock events")
     commit: float = Field(1.0, gt=0, description="seconds between commits of offsets")
 

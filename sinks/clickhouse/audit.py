@@ -25,7 +25,7 @@ from sinks.clickhouse.client import select_lines
 
 DETAIL = 100
 """How many differing rows of a kind are told in full, in one query."""
-EVENTS_PER_QUERY = 1_000_000
+EVENTS_PER_QUERY = 500_000
 """Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
 
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")

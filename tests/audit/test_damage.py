@@ -55,9 +55,7 @@ def a_task(world: World, status: str) -> tuple[int, str, str]:
 
 def test_a_wrong_value_in_any_column_of_a_window_is_named(damaged: World) -> None:
     """Each column in a window of its own, in a row that is newer than the right one."""
-    windows = damaged.rows(
-        f"SELECT partition, {KEY} FROM window_rows FINAL WHERE tasks_finished > 0 ORDER BY {ROW}"
-    )
+    windows = damaged.rows(f"SELECT partition, {KEY} FROM window_rows FINAL WHERE tasks_finished > 0 ORDER BY {ROW}")
     expected = {
         ("window", partition, tuple(key), column)
         for (partition, key), column in zip(windows, WINDOW_COLUMNS, strict=False)
@@ -129,7 +127,8 @@ def test_a_window_too_many_that_counts_nothing_is_none(damaged: World) -> None:
 def test_a_missing_raw_event_shows_in_its_task_and_window_alone(damaged: World) -> None:
     before = damaged.audit()
     ((partition, task, code),) = damaged.rows(
-        "SELECT partition, task_id, hash FROM raw_events AS e FINAL JOIN task_rows AS t FINAL USING (partition, task_id) "
+        "SELECT partition, task_id, hash "
+        "FROM raw_events AS e FINAL JOIN task_rows AS t FINAL USING (partition, task_id) "
         "WHERE e.kind = 'outcome' AND t.status = 'finished' ORDER BY hash LIMIT 1"
     )
     damaged.delete("raw_events", f"hash = {code}")

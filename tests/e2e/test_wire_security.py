@@ -1,4 +1,4 @@
-"""SASL and TLS to a real Apache Kafka, TLS and users of few rights to ClickHouse; and no secret where it can be read."""
+"""Kafka by SCRAM over TLS, ClickHouse by TLS and a user who may do no more than needed; no secret is told."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ CLICKHOUSE_REFUSALS: dict[str, Callable[[World], Refusal]] = {
         "Authentication failed.*clickhouse.password_file",
     ),
     "another authority": lambda w: ({"ca_file": str(w.other_authority)}, Transient, "certificate verify failed"),
-    "no TLS": lambda w: ({"url": w.sections["clickhouse"]["url"].replace("https", "http")}, Transient, ""),
+    "no TLS": lambda w: ({"url": w.sections["clickhouse"]["url"].replace("https", "http")}, Transient, "onnection"),
     "a database that is not there": lambda w: ({"database": "elsewhere"}, Barred, "trueup migrate|grant"),
 }
 
