@@ -91,7 +91,7 @@ def _span(milliseconds: int) -> str:
 def _lag(lag: Lag) -> Check:
     name = f"lag of {lag.topic}"
     if lag.beyond:
-        fix = "the topic was made anew: raise kafka.epoch, and reset or rename kafka.group"
+        fix = "the topic was made anew or lost its end: raise kafka.epoch, and rename kafka.group"
         return Check(name, False, f"the group has read {lag.beyond} messages more than there are", fix)
     if lag.lost:
         fix = "Kafka keeps them too short, or no worker ran for too long: send them again, and raise retention.ms"

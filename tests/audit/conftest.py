@@ -33,11 +33,17 @@ def world(clickhouse: ClickHouse) -> World:
     return empty_world(clickhouse)
 
 
+@pytest.fixture(scope="module")
+def clickhouse_world(clickhouse: ClickHouse) -> World:
+    """An empty database for the tests of a module."""
+    return empty_world(clickhouse)
+
+
 @pytest.fixture(scope="session")
 def landed(clickhouse: ClickHouse) -> World:
     """Three partitions of random logs, all of their tasks closed. Not to be changed."""
     made = empty_world(clickhouse)
-    made.land_three(seed=0, messages=150, tasks=40, batch=80)
+    made.land_three(seed=0, messages=150, tasks=70, batch=80)
     return made
 
 

@@ -39,7 +39,9 @@ def event(event_id: str, kind: str, at: int = BEGIN, **told: Any) -> Event:
 class Log:
     """A log that grows by random messages. The same seed makes the same log."""
 
-    def __init__(self, seed: int, tasks: int = 12) -> None:
+    def __init__(self, seed: int, tasks: int = 12, spans: float = 0.7) -> None:
+        """`spans`: their share among the events. Some of the tasks have many events, and some have few."""
+        self._spans_share = spans
         self._random = random.Random(seed)  # noqa: S311  (not for secrets)
         self._prefix = f"{seed}-"
         self._tasks = [f"task-{n}" for n in range(tasks)]
@@ -81,7 +83,7 @@ class Log:
             told = {"task_id": self._random.choice(self._tasks), "task_source": BY_TRACE, "value": ELSEWHERE}
             made = event(event_id, Kind.LINK, self._time(), **told)
         else:
-            made = self._span(event_id) if self._random.random() < 0.7 else self._learnt(event_id)
+            made = self._span(event_id) if self._random.random() < self._spans_share else self._learnt(event_id)
         self._events.append(made)
         return made
 
@@ -91,8 +93,8 @@ class Log:
         told = self._dimensions() | {"trace_id": trace_id, "span_id": span_id}
         known = self._spans.setdefault((told["task_id"], trace_id), [])
         known.append(span_id)
-        told["parent_id"] = pick(("", *known[:3], f"{self._prefix}{len(self._events) + 3}"))
-        told["start"] = at - pick((0, 1, 127, 128, 129, 1 << 20, self._random.randrange(1 << 42)))
+        told["parent_id"] = pick(("", *known[-8:], f"{self._prefix}{len(self._events) + 3}"))
+        told["start"] = at - pick((0, 1, 127, 128, 129, 1 << 20, 1 << 27, self._random.randrange(1 << 42)))
         told |= {name: pick((None, None, 0, 7, 1_000_003)) for name in _TOKENS}
         told |= {"cost": pick((None, 0, 11, 2_000_000_007)), "error_type": pick(("", "", "timeout"))}
         told |= {"scope": pick(_SCOPES), "response_id": pick(("", "answer-1", "answer-2"))}
@@ -129,8 +131,8 @@ class Log:
     def _dimensions(self) -> dict[str, Any]:
         pick = self._random.choice
         return {
-            "task_id": pick(self._tasks),
-            "task_source": pick((BY_TRACE, BY_TRACE, "attribute", "metadata.task_id")),
+            "task_id": self._tasks[int(len(self._tasks) * self._random.random() ** 2)],
+            "task_source": pick((BY_TRACE, BY_TRACE, BY_TRACE, "attribute", "work.item")),
             "tenant": pick(("", "acme")),
             "workflow": pick(("w", "v")),
             "stage": pick(("production", "pilot")),

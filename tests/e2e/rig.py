@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import yaml
 
+from deploy.kafka import distribution
 from deploy.local import keeper
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
+from deploy.local.kafka import Kafka
 from deploy.local.process import free_port
 from pipeline.config import Settings
 from pipeline.connections import address_of
@@ -37,6 +40,24 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 60) -> 
         assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}"
         time.sleep(0.05)
     return found
+
+
+BROKERS = ("local", "apache")
+"""The broker of the local stack, and Apache Kafka."""
+
+
+@contextmanager
+def broker(name: str) -> Iterator[dict[str, Any]]:
+    """Settings of a broker of BROKERS that runs. Skips the test where the machine has no Apache Kafka."""
+    if name == "apache" and (reason := distribution.missing()):
+        pytest.skip(reason)
+    with Kafka() if name == "apache" else Broker() as running:
+        yield {"bootstrap": running.bootstrap}
+
+
+def best_broker() -> str:
+    """Apache Kafka where the machine has it."""
+    return "local" if distribution.missing() else "apache"
 
 
 class WorkerProcess:
@@ -132,14 +153,14 @@ class Rig:
     What `settings`, `client` and `alive` say is for the test itself: it is connected directly.
     """
 
-    def __init__(self, folder: Path, changes: Changes | None = None, *, kafka: Mapping[str, Any] | None = None) -> None:
-        """`kafka`: settings of a broker that runs already; else the local stack's is started."""
-        self._folder, self._changes, self._kafka = folder, changes or {}, kafka
+    def __init__(self, folder: Path, changes: Changes | None = None, *, broker: str = "local") -> None:
+        """`changes`: settings by section. `broker`: one of BROKERS."""
+        self._folder, self._changes, self._broker = folder, changes or {}, broker
         self._exit = ExitStack()
         self.workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Self:
-        kafka = self._kafka or {"bootstrap": self._exit.enter_context(Broker()).bootstrap}
+        kafka = self._exit.enter_context(broker(self._broker))
         self.clickhouse = self._exit.enter_context(ClickHouse())
         self.proxy = self._exit.enter_context(Proxy(self.clickhouse.port))
         sections: dict[str, dict[str, Any]] = {

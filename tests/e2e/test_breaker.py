@@ -12,7 +12,7 @@ from pipeline.worker.app import TRIPPED
 from schemas.words import Reason
 from sinks.clickhouse import dead_letters
 from tests.e2e.lab import Lab, Place, now_ns
-from tests.e2e.rig import Rig, WorkerProcess, eventually
+from tests.e2e.rig import Rig, WorkerProcess, best_broker, eventually
 from tests.otlp import span, traces
 
 WINDOW = 100
@@ -22,7 +22,7 @@ OFF = {"limits": {"dead_window": WINDOW, "dead_share": 1}}
 
 @pytest.fixture
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Rig(tmp_path_factory.mktemp("rig"), CHANGES) as rig:
+    with Rig(tmp_path_factory.mktemp("rig"), CHANGES, broker=best_broker()) as rig:
         yield rig
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli.app import app
 from pipeline.kafka import client_options
 from tests.e2e.lab import Lab, Place, now_ns
-from tests.e2e.rig import Rig
+from tests.e2e.rig import BROKERS, Rig
 from tests.otlp import SECOND_NS, span, traces
 
 DAY_NS = 86_400 * SECOND_NS
@@ -42,9 +42,9 @@ def message(n: int, *, bad: str = "", age_ns: int = 2 * DAY_NS) -> bytes:
     return traces(*spans, resource=WORKFLOW)
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Rig(tmp_path_factory.mktemp("rig"), STRICT) as rig:
+@pytest.fixture(scope="module", params=BROKERS)
+def rig(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("rig"), STRICT, broker=request.param) as rig:
         rig.start_worker()
         yield rig
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.lab import Lab, now_ns
-from tests.e2e.rig import Rig, WorkerProcess, eventually
+from tests.e2e.rig import Rig, WorkerProcess, best_broker, eventually
 from tests.otlp import span, traces
 
 WAITING_BYTES = 500_000_000
@@ -20,7 +20,7 @@ AWAY, BACK = "ClickHouse is away", "ClickHouse is back"
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     changes = {"clickhouse": {"timeout": 15}}
-    with Rig(tmp_path_factory.mktemp("rig"), changes) as rig:
+    with Rig(tmp_path_factory.mktemp("rig"), changes, broker=best_broker()) as rig:
         yield rig
 
 

@@ -11,8 +11,9 @@ from pipeline.fold.task import Task
 from schemas.rows import TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
 
-TASKS_BEFORE_WINDOWS = ("events", "tasks", "windows", "dead_letters", "envelopes")
-EVENTS_LAST = ("windows", "tasks", "dead_letters", "envelopes", "events")
+TASKS_BEFORE_WINDOWS = ("forwards", "events", "tasks", "windows", "dead_letters", "envelopes")
+EVENTS_LAST = ("forwards", "windows", "tasks", "dead_letters", "envelopes", "events")
+FORWARDS_LAST = ("events", "windows", "tasks", "dead_letters", "envelopes", "forwards")
 
 
 class _Unfenced(Change):

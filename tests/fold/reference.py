@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.event import Event, encode_line, forwarded
+from schemas.event import FORWARDED, Event, encode_line, forwarded
 from schemas.rows import COUNTS, WindowKey
 from schemas.units import bucket
 from tests.fold import reference_tree as tree
@@ -128,7 +128,7 @@ class _History:
         self.passed_on = 0
 
     def take(self, seq: int, received: int, event: Event) -> None:
-        if self.linked_to and event.kind != "link":
+        if self.linked_to and _may_go_on(event):
             self.seq = seq
             self.passed_on += 1
             self.sent_on.append(event)
@@ -138,7 +138,7 @@ class _History:
         self.seq = seq
         if event.kind == "link" and not self.linked_to:
             self.linked_to = event.value
-            self.sent_on += [e for e in self.events if e.task_source == "trace" and e.kind != "link"]
+            self.sent_on += [e for e in self.events if e.task_source == "trace" and _may_go_on(e)]
         self.seqs.append(seq)
         self.events.append(event)
         if _is_work(event):
@@ -275,6 +275,11 @@ class _History:
             "satisfaction": max(satisfied, key=_last).number if satisfied else None,
             "scores": {e.name: e.number for e in scored},
         }
+
+
+def _may_go_on(e: Event) -> bool:
+    """Whether an event goes on to the task that its trace is linked to: links do not, nor what came that way."""
+    return e.kind != "link" and FORWARDED not in e.attributes
 
 
 def _is_work(e: Event) -> bool:

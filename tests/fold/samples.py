@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from schemas.event import Event, event_hash
+from schemas.event import FORWARDED, Event, event_hash
 from schemas.words import SPANS
 
 SECOND = 1_000_000
@@ -82,6 +82,7 @@ TOLD: tuple[dict[str, Any], ...] = (
     {"workflow": "w", "agent": "bot", "model": "m", "duration": 1_000, "task_source": "attribute"},
     {"workflow": "w", "case_type": "refund", "duration": 70 * SECOND, "trace_id": "u"},
     {"agent": "bot", "model": "n", "task_source": "metadata.task_id", "trace_id": ""},
+    {"workflow": "w", "attributes": {FORWARDED: "t"}},
 )
 """What an event may say of its dimensions; how long a span took; its trace, and where its task was found."""
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from pipeline.fold.partition import PartitionFold
-from sinks.port import WRITE_ORDER
 from tests.fold import mutants
 from tests.fold.test_schedules import Schedules
+from tests.fold.world import ORDER
 
 STEPS = 30
 
@@ -42,7 +42,7 @@ def test_rows_are_those_of_the_log_under_very_many_schedules() -> None:
     run(Schedules, 10_000)
 
 
-def broken(fold_class: type[PartitionFold] = PartitionFold, order: Sequence[str] = WRITE_ORDER) -> type[Schedules]:
+def broken(fold_class: type[PartitionFold] = PartitionFold, order: Sequence[str] = ORDER) -> type[Schedules]:
     return type("Broken", (Schedules,), {"fold_class": fold_class, "order": order})
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pipeline.fold.partition import PartitionFold
-from sinks.port import WRITE_ORDER
 from tests.fold.samples import BASE, MINUTE, Again, Spec, again, moving, pick, specs
-from tests.fold.world import Meanwhile, World
+from tests.fold.world import ORDER, Meanwhile, World
 
 
 class Told(NamedTuple):
@@ -22,11 +21,10 @@ class Told(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """A clock message to append."""
+    """A clock message to append: its policy, and the time."""
 
+    policy: tuple[int, Mapping[str, int]]
     at: int
-    abandon_after: int
-    by_workflow: Mapping[str, int]
 
 
 POLICIES = (
@@ -41,7 +39,7 @@ MOMENTS = tuple(BASE + n * MINUTE // 2 for n in range(9))
 LINES = (100, 0, 1, 2, 3, 4, 5, 6, 8, 10)
 
 told = st.builds(Told, st.lists(moving | moving | specs | again, min_size=1, max_size=4), st.sampled_from(MOMENTS))
-passed = pick(POLICIES, MOMENTS).map(lambda one: Passed(one[1], *one[0]))
+passed = pick(POLICIES, MOMENTS).map(lambda one: Passed(*one))
 growth = st.lists(told | passed, min_size=1, max_size=5)
 batches = st.integers(1, 4)
 lines = st.sampled_from(LINES)
@@ -57,7 +55,7 @@ class Schedules(RuleBasedStateMachine):
     """Random schedules of one partition. Mutants replace the class attributes."""
 
     fold_class: type[PartitionFold] = PartitionFold
-    order: Sequence[str] = WRITE_ORDER
+    order: Sequence[str] = ORDER
 
     @initialize(keep=st.sampled_from((1, 2, 100)), grown=growth)
     def begin(self, keep, grown):
@@ -70,7 +68,7 @@ class Schedules(RuleBasedStateMachine):
             if isinstance(message, Told):
                 self.world.append(*message.events, received=message.received)
             else:
-                self.world.tick(*message)
+                self.world.tick(message.at, *message.policy)
 
     @rule(messages=batches, meanwhile=meanwhile, lines=lines)
     def owner_works(self, messages, meanwhile, lines):

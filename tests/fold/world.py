@@ -22,6 +22,8 @@ from tests.fold.reference import Entry, Tick
 from tests.fold.samples import BASE, MINUTE, Again, Spec, event
 
 PARTITION = 0
+ORDER = ("forwards", *WRITE_ORDER)
+"""Kafka has what goes to other tasks before anything is written."""
 ALL = 1_000_000
 ENDLESS = 100
 """Loads in one call of `fold` after which it is taken to never end."""
@@ -36,14 +38,9 @@ class Meanwhile(NamedTuple):
     fails: bool = False
 
 
-class _Forward(NamedTuple):
-    task_id: str
-    line: bytes
-
-
 class _Line(NamedTuple):
     table: str
-    line: bytes
+    line: Any
 
 
 class _Written(NamedTuple):
@@ -51,15 +48,13 @@ class _Written(NamedTuple):
     next_offset: int
 
 
-_Step = _Forward | _Line | _Written
+_Step = _Line | _Written
 
 
 class World:
     """The state of a schedule. Its methods are the steps; offsets count from 0 without gaps."""
 
-    def __init__(
-        self, keep: int = 1, fold: type[PartitionFold] = PartitionFold, order: Sequence[str] = WRITE_ORDER
-    ) -> None:
+    def __init__(self, keep: int = 1, fold: type[PartitionFold] = PartitionFold, order: Sequence[str] = ORDER) -> None:
         self.keep, self.fold_class, self.order = keep, fold, order
         self.store = MemoryStore()
         self.log: list[Entry] = []
@@ -213,7 +208,6 @@ class Owner:
         except Transient:
             return
         self.next_offset = entries[-1].offset + 1
-        self._pending.extend(_Forward(*each) for each in snapshot.forwards)
         for table in self._world.order:
             self._pending.extend(_Line(table, line) for line in getattr(snapshot, table))
         self._pending.append(_Written(self._fold.position, self.next_offset))
@@ -221,7 +215,7 @@ class Owner:
     def write(self, lines: int) -> None:
         for _ in range(min(lines, len(self._pending))):
             match self._pending.popleft():
-                case _Forward() as sent:
+                case _Line("forwards", sent):
                     self._world.forwarded.add(sent)
                 case _Line(table, line):
                     self._world.store.write(table, [line])

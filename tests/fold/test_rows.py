@@ -1,0 +1,74 @@
+"""Rows come back from their lines as they were, and have as many values as their tables have columns."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.event import FIELDS, decode_line, encode_line
+from schemas.rows import COUNTS, TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
+from sinks.memory import decode_raw, raw_line
+from tests.fold.samples import event, specs
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["\x00", '"', "\\", "\n", "🙂"])
+numbers = st.integers(0, 2**62)
+histograms = st.dictionaries(st.integers(0, 4_000), st.integers(1, 2**40), max_size=3)
+windows = st.builds(
+    WindowRow,
+    key=st.builds(WindowKey, st.integers(0, 2**32 - 1), *[texts] * 8),
+    seq=numbers,
+    counts=st.lists(st.integers(-(2**120), 2**120), min_size=len(COUNTS), max_size=len(COUNTS)),
+    cycle_us=histograms,
+    latency_us=histograms,
+    scores=st.dictionaries(texts, st.tuples(st.integers(1, 9), st.integers(-(2**70), 2**70)), max_size=2),
+)
+tasks = st.builds(
+    TaskRow,
+    partition=st.integers(0, 99),
+    epoch=st.integers(0, 9),
+    task_id=texts,
+    seq=numbers,
+    workflow=texts,
+    case_type=texts,
+    satisfaction=st.none() | numbers,
+    root_cost=st.none() | numbers,
+    interventions=st.dictionaries(texts, numbers, max_size=2),
+    costs=st.dictionaries(texts, numbers, max_size=2),
+    latency_us=histograms,
+    scores=st.dictionaries(texts, st.integers(-(2**62), 2**62), max_size=2),
+    trace_ids=st.lists(texts, max_size=2),
+)
+
+
+@given(row=windows, partition=st.integers(0, 99), epoch=st.integers(0, 9))
+def test_a_window_comes_back_from_its_line(row: WindowRow, partition: int, epoch: int) -> None:
+    line = row.line(partition, epoch)
+    assert WindowRow.from_line(line) == (partition, row)
+    assert len(msgspec.json.decode(line)) == len(WINDOW_COLUMNS)
+    assert b"\n" not in line
+
+
+@given(row=tasks)
+def test_a_task_comes_back_from_its_line(row: TaskRow) -> None:
+    assert msgspec.json.decode(row.line(), type=TaskRow) == row
+    assert len(msgspec.json.decode(row.line())) == len(TASK_COLUMNS)
+    assert b"\n" not in row.line()
+
+
+@given(spec=specs, text=texts, partition=st.integers(0, 99), epoch=st.integers(0, 9), seq=numbers)
+def test_a_raw_event_comes_back_from_its_line(spec, text: str, partition: int, epoch: int, seq: int) -> None:
+    told = msgspec.structs.replace(event(spec, 0), task_id=text, name=text, attributes={text: text})
+    line = raw_line(partition, epoch, seq, encode_line(told))
+    assert decode_raw(line) == (partition, seq, told)
+    assert msgspec.json.decode(line)[:3] == [partition, epoch, seq]
+    assert len(msgspec.json.decode(line)) == 3 + len(FIELDS)
+    assert decode_line(encode_line(told)) == told
+
+
+@given(text=texts, number=numbers)
+def test_dead_letters_and_envelopes_come_back_from_their_lines(text: str, number: int) -> None:
+    dead = DeadLetter(text, 7, number, -1, number, text, text, text)
+    assert msgspec.json.decode(dead.line(), type=DeadLetter) == dead
+    envelope = Envelope(7, 1, number, number, 4_096, 0, 1)
+    assert msgspec.json.decode(envelope.line(), type=Envelope) == envelope
