@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def root(**told: Any) -> Event:
 def chain(length: int, kind: str, below: str = "root") -> list[Event]:
     """Spans, each below the one before; the last one is named `end`."""
     names = [below, *(f"link-{n}" for n in range(length - 1)), "end"]
-    return [span(name, kind, parent) for parent, name in zip(names, names[1:], strict=False)]
+    return [span(name, kind, parent) for parent, name in itertools.pairwise(names)]
 
 
 def call(span_id: str, parent: str = "root", /, **told: Any) -> Event:
