@@ -104,6 +104,22 @@ def test_an_insert_that_is_cut_in_the_middle_is_done_again(rig: Rig, lab: Lab, w
     assert outages(worker) == (before[0] + 1, before[1] + 1)
 
 
+def test_a_table_that_is_not_there_is_told_with_the_fix_and_waited_for(
+    rig: Rig, lab: Lab, worker: WorkerProcess
+) -> None:
+    """As when a worker is newer than the tables."""
+    lab.land(lab.spans(task("before the table went")))
+    rig.client.command("RENAME TABLE raw_events TO hidden")
+    try:
+        place = lab.spans(task("without its table"))
+        told = eventually(lambda: "does not let" in str(worker.ready()) and worker.ready(), "/readyz tells of it")
+        assert "trueup migrate" in told["why"][0]
+    finally:
+        rig.client.command("RENAME TABLE hidden TO raw_events")
+    lab.land(place)
+    assert lab.task("without its table")["claim"] == "success"
+
+
 def test_its_memory_does_not_grow_with_what_waits(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
     """The messages are as large as Trueup's own, and none of any use: what they cost is their bytes."""
     before, held, sent = worker.memory, 0, 0
