@@ -100,7 +100,7 @@ class Log:
         told |= {"scope": pick(_SCOPES), "response_id": pick(("", "answer-1", "answer-2"))}
         if kind == Kind.TOOL_CALL:
             told["name"] = pick(("find", "server.find", "a.b.find", "look", ""))
-        if self._random.random() < 0.2 and kind != Kind.SETUP:
+        if self._random.random() < 0.2:
             told |= {"root": 1, "value": pick(list(Outcome)), "explicit": pick((0, 0, 0, 1))}
         return event(f"{trace_id}:{span_id}", kind, at, **told)
 
