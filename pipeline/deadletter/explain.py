@@ -23,7 +23,7 @@ MEANING: dict[Reason, tuple[str, str]] = {
     ),
     Reason.UNKNOWN_EVENT: (
         "the event name begins as ours do and is none of them",
-        "correct the name at the sender; docs/contract.md lists them",
+        "correct the name at the sender; docs/events.md lists them",
     ),
     Reason.INVALID_ATTRIBUTE: (
         "an attribute of the contract has a value that it cannot have",

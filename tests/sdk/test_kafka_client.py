@@ -61,8 +61,9 @@ def emit(logger: logging.Logger, times: int, thread_name: str) -> None:
 
 
 def test_the_client_logs_our_trouble_once_a_minute_and_the_applications_always(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kafka_client._once_per_minute, "_warnings", {})  # as if no test had a connection lost before
     kafka_client._calm_client_logs()
     logger = logging.getLogger("kafka.net.manager")
     emit(logger, 5, f"{CLIENT_NAME}-1-1-network-thread")
