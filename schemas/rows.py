@@ -195,6 +195,16 @@ class TaskRow(msgspec.Struct, array_like=True):
     """The task that this trace turned out to belong to."""
     passed_on: int = 0
     """Events that came after the link, and went straight on to that task."""
+    claim_seen: int = 0
+    """Kafka timestamps (microseconds) of messages, which tell when something became known: here, the claim that counts."""
+    given_up_seen: int = 0
+    """When it was last given up."""
+    verdict_seen: int = 0
+    """The verdict that counts."""
+    intervened_seen: int = 0
+    """The last intervention."""
+    answered_seen: int = 0
+    """The last feedback."""
 
     def line(self) -> bytes:
         """The row as ClickHouse reads it (JSONCompactEachRow)."""
@@ -227,6 +237,17 @@ def other_costs(costs: dict[str, int]) -> int:
 
 
 TASK_COLUMNS = TaskRow.__struct_fields__
+LOG_ONLY = (
+    "seq",
+    "last_seen",
+    "passed_on",
+    "claim_seen",
+    "given_up_seen",
+    "verdict_seen",
+    "intervened_seen",
+    "answered_seen",
+)
+"""What of a task its raw events do not tell, only the log did."""
 
 
 _Partition = Annotated[int, msgspec.Meta(ge=0, le=65_535)]

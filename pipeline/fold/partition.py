@@ -218,7 +218,7 @@ class PartitionFold:
                     self._settle()
                 seq += 1
             if message.clock is not None:
-                self._tick(message.clock, seq)
+                self._tick(message.clock, seq, message.received)
                 if seq <= self.frontier:
                     self._settle()
         self._settle()
@@ -299,7 +299,7 @@ class PartitionFold:
 
     # --- time -------------------------------------------------------------------------------------
 
-    def _tick(self, clock: Clock, seq: int) -> None:
+    def _tick(self, clock: Clock, seq: int, received: int) -> None:
         """Give up the open tasks whose deadline has passed."""
         policy = self._policy
         if policy is None or (policy.abandon_after, policy.by_workflow) != (
@@ -324,6 +324,7 @@ class PartitionFold:
                 not_yet.append(waiting.row)
             else:
                 waiting.row.status, waiting.row.seq = TaskStatus.ABANDONED.value, seq
+                waiting.row.given_up_seen = received
                 self._touched(waiting, seq)
         for row in not_yet:
             self._watch(clock, row)

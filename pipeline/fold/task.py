@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pipeline.fold.facts import Facts
 from pipeline.fold.tree import UNTOLD_SCOPES, ending, parent_of, repetitions, run_failed
 from schemas.event import BY_TRACE, FORWARDED, Event
-from schemas.rows import TaskRow
+from schemas.rows import LOG_ONLY, TaskRow
 from schemas.units import bucket
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
 
@@ -44,6 +44,7 @@ class Task:
         "_satisfaction",
         "_scopes",
         "_scores",
+        "_seen",
         "_spans",
         "_tangled",
         "_unnamed",
@@ -66,6 +67,7 @@ class Task:
         self.placed: Facts | None = None
         """What its window counts of it now."""
         self._claim = self._verdict = self._cost = self._satisfaction = LOWEST
+        self._seen = 0
         self._scores: dict[str, Rank] = {}
         self._dimensioned: dict[str, Rank] = {}
         self._dimensioned_by = LOWEST
@@ -85,6 +87,7 @@ class Task:
         if event.hash in ids:
             return False
         ids.add(event.hash)
+        self._seen = seen
         row = self.row
         row.seq = seq
         row.events += 1
@@ -240,6 +243,7 @@ class Task:
             self._claim = rank
             row = self.row
             row.claim, row.claim_at, row.claim_explicit = event.value, event.at, event.explicit
+            row.claim_seen = self._seen
 
     def _verified(self, event: Event) -> None:
         rank = (event.at, event.hash)
@@ -247,10 +251,11 @@ class Task:
             self._verdict = rank
             row = self.row
             row.verdict, row.verdict_at, row.verifier = event.value, event.at, event.name
-            row.weight = event.weight
+            row.weight, row.verdict_seen = event.weight, self._seen
 
     def _intervened(self, event: Event) -> None:
         row = self.row
+        row.intervened_seen = self._seen
         row.interventions[event.name] = row.interventions.get(event.name, 0) + 1
         row.human_us += event.number or 0
         if event.cost is not None:
@@ -258,7 +263,7 @@ class Task:
 
     def _answered(self, event: Event) -> None:
         row = self.row
-        row.answered = 1
+        row.answered, row.answered_seen = 1, self._seen
         row.complaint |= event.flag or 0
         rank = (event.at, event.hash)
         if event.number is not None and rank > self._satisfaction:
@@ -303,7 +308,7 @@ def _surer(one: str, other: str) -> str:
 def rebuild(row: TaskRow, events: Iterable[tuple[int, Event]]) -> Task:
     """A task as it was at `row.seq`, from its raw events (of `seq` up to the row's own) in any order.
 
-    What only the log knew, when it was last seen and whether it was given up, comes from the row.
+    What only the log knew, when things were seen and whether it was given up, comes from the row.
     """
     task = Task(TaskRow(row.partition, row.epoch, row.task_id))
     for seq, event in sorted(events, key=lambda e: e[0]):
@@ -311,7 +316,8 @@ def rebuild(row: TaskRow, events: Iterable[tuple[int, Event]]) -> Task:
             task.apply(event, seq, 0)
     task.conclude()
     made = task.row
-    made.seq, made.last_seen, made.passed_on = row.seq, row.last_seen, row.passed_on
+    for name in LOG_ONLY:
+        setattr(made, name, getattr(row, name))
     if row.status == TaskStatus.ABANDONED and made.status == TaskStatus.OPEN:
         made.status = TaskStatus.ABANDONED.value
     return task

@@ -19,7 +19,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.event import EVENTS_PER_MESSAGE
-from schemas.rows import COUNTS, TASK_COLUMNS, TaskRow
+from schemas.rows import COUNTS, LOG_ONLY, TASK_COLUMNS, TaskRow
 from schemas.units import MICRO
 from sinks.clickhouse.client import select_lines
 
@@ -29,8 +29,7 @@ EVENTS_PER_QUERY = 500_000
 """Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
 
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
-_LOG_ONLY = ("seq", "last_seen", "passed_on")
-TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", *_LOG_ONLY))
+TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", *LOG_ONLY))
 _NO_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
 _NOTHING = {str: "", int: "0", dict: "{}", list: "[]", type(None): "null"}
 _NO_TASK = [_NOTHING[type(getattr(TaskRow(0, 0, "", status=""), name))] for name in TASK_FACTS]

@@ -35,11 +35,11 @@ class NoFenceOnWindows(PartitionFold):
 class NoFenceOnTasks(PartitionFold):
     """A clock gives up a task whose row is beyond it. (Events are known again by their ids.)"""
 
-    def _tick(self, clock: Clock, seq: int) -> None:
+    def _tick(self, clock: Clock, seq: int, received: int) -> None:
         for task in self._tasks.values():
             if task.row.status == TaskStatus.OPEN and clock.deadline(task.row) <= clock.at:
                 task.row.seq = min(task.row.seq, seq - 1)
-        super()._tick(clock, seq)
+        super()._tick(clock, seq, received)
 
 
 class WindowsBeforeTasks(PartitionFold):

@@ -78,7 +78,7 @@ class Tasks:
             seq = position(entry, len(entry.events))
             if entry.tick is not None and (upto is None or seq <= upto):
                 for history in self._histories.values():
-                    history.tick(seq, entry.tick)
+                    history.tick(seq, entry.tick, entry.received)
 
     def rows(self) -> dict[str, Row]:
         """Task id -> its row."""
@@ -122,7 +122,9 @@ class _History:
         self.seqs: list[int] = []
         self.events: list[Event] = []
         self.seen: list[int] = []
+        self.received: dict[int, int] = {}
         self.given_up = False
+        self.given_up_seen = 0
         self.linked_to = ""
         self.sent_on: list[Event] = []
         self.passed_on = 0
@@ -141,16 +143,17 @@ class _History:
             self.sent_on += [e for e in self.events if e.task_source == "trace" and _may_go_on(e)]
         self.seqs.append(seq)
         self.events.append(event)
+        self.received[event.hash] = received
         if _is_work(event):
             self.seen.append(received)
             self.given_up = False
 
-    def tick(self, seq: int, tick: Tick) -> None:
+    def tick(self, seq: int, tick: Tick, received: int) -> None:
         if self.status() != "open":
             return
         patience = tick.by_workflow.get(self.dimension("workflow"), tick.abandon_after)
         if max(self.seen) + patience <= tick.at:
-            self.given_up, self.seq = True, seq
+            self.given_up, self.seq, self.given_up_seen = True, seq, received
 
     # --- lists of events -------------------------------------------------------------------------
 
@@ -206,6 +209,7 @@ class _History:
             "action_errors": len([e for e in actions if e.error_type]),
             "latency_us": dict(Counter(bucket(e.at - e.start) for e in actions)),
             "trace_ids": sorted({e.trace_id for e in work if e.trace_id}),
+            "given_up_seen": self.given_up_seen,
             "linked_to": self.linked_to,
             "passed_on": self.passed_on,
         }
@@ -256,11 +260,13 @@ class _History:
             "claim": said,
             "claim_at": claim.at if claim else 0,
             "claim_explicit": claim.explicit if claim else 0,
+            "claim_seen": self.received[claim.hash] if claim else 0,
             "run_failed": int(failed),
             "verdict": verdict.value if verdict else "",
             "verdict_at": verdict.at if verdict else 0,
             "verifier": verdict.name if verdict else "",
             "weight": verdict.weight if verdict else 0,
+            "verdict_seen": self.received[verdict.hash] if verdict else 0,
         }
 
     def _people(self) -> Row:
@@ -269,6 +275,8 @@ class _History:
         scored = sorted((e for e in self.of("score") if e.number is not None), key=_last)
         return {
             "interventions": dict(Counter(e.name for e in interventions)),
+            "intervened_seen": self.received[interventions[-1].hash] if interventions else 0,
+            "answered_seen": self.received[answers[-1].hash] if answers else 0,
             "human_us": sum(e.number or 0 for e in interventions),
             "answered": int(bool(answers)),
             "complaint": int(any(e.flag for e in answers)),

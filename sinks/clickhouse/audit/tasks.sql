@@ -125,7 +125,7 @@ facts AS (
 ),
 
 -- Rows as the fold wrote them, once for all that follows. One that is moving does not tell how it was at the end.
--- Not compared is what only the log knew: `seq`, `last_seen` and `passed_on`.
+-- Not compared is what only the log knew: `seq`, `passed_on`, and when things were seen.
 stored AS (
     SELECT
         partition,
@@ -134,7 +134,8 @@ stored AS (
         -- Whether an unfinished task was given up only the log's clock knew: this one bit is taken from here.
         status = 'abandoned' AS is_given_up,
         array(
-            * EXCEPT (partition, epoch, task_id, seq, last_seen, passed_on)
+            * EXCEPT (partition, epoch, task_id, seq, passed_on)
+            EXCEPT (last_seen, claim_seen, given_up_seen, verdict_seen, intervened_seen, answered_seen)
             REPLACE (
                 mapSort(interventions) AS interventions, mapSort(costs) AS costs,
                 mapSort(latency_us) AS latency_us, mapSort(scores) AS scores
