@@ -115,18 +115,21 @@ def encode_line(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode_message(payload: bytes) -> list[tuple[Event, bytes]]:
-    """The events of a message with the lines they came from. Raises msgspec.DecodeError or ValidationError."""
+def decode_message(payload: bytes) -> tuple[list[Event], list[bytes]]:
+    """The events of a message, and the lines they came from. Raises msgspec.DecodeError or ValidationError."""
     lines = payload.split(b"\n")
     if len(lines) > EVENTS_PER_MESSAGE:
         raise msgspec.ValidationError(f"{len(lines)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
-    events = [(decode_line(line), line) for line in lines]
-    for event, _ in events:
-        if event.hash > UINT64_MAX or event.start > event.at:
+    events = _decoder.decode_lines(payload)
+    # No array goes over the end of a line: between `]` and `[` it would have a comma.
+    if payload[:1] != b"[" or payload.count(b"]\n[") + 1 != len(lines) or len(events) != len(lines):
+        raise msgspec.ValidationError("a message must have one JSON array in each line")
+    for event in events:
+        if event.start > event.at or event.hash > UINT64_MAX:
             raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")
         if event.root or event.kind in _WORDS:
             _require_words(event)
-    return events
+    return events, lines
 
 
 _OUTCOMES = frozenset[str](Outcome)

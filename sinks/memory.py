@@ -96,7 +96,7 @@ def _copy_task(row: TaskRow) -> TaskRow:
 
 def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:
     """An event's line as a row of `raw_events`: where it came from, before what it says."""
-    return b"[%d,%d,%d,%b" % (partition, epoch, seq, line[1:])
+    return b"[%d,%d,%d," % (partition, epoch, seq) + line[1:]
 
 
 def decode_raw(line: bytes) -> tuple[int, int, Event]:

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
-
-import msgspec
+from itertools import islice
 
 from pipeline.fold.facts import Change, empty_window, facts, window_of
+from pipeline.fold.message import Arrived, Clock, Message, task_ids
 from pipeline.fold.task import Task, rebuild
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
@@ -29,39 +28,6 @@ from sinks.memory import raw_line
 from sinks.port import Snapshot, Store
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
-
-
-class Clock(msgspec.Struct):
-    """A message that lets time pass: tasks of which nothing has arrived for long are abandoned.
-
-    It carries the policy of its moment, so that a replay abandons the same tasks.
-    """
-
-    at: int
-    """Microseconds since the epoch."""
-    abandon_after: int
-    """Microseconds, for workflows that `by_workflow` does not name."""
-    by_workflow: dict[str, int] = {}
-
-    def deadline(self, row: TaskRow) -> int:
-        """When a task is given up unless more of it arrives."""
-        return row.last_seen + self.by_workflow.get(row.workflow, self.abandon_after)
-
-
-class Message(NamedTuple):
-    """A message of `agent.actions`, decoded. `received` is its Kafka timestamp in microseconds."""
-
-    offset: int
-    received: int
-    events: Sequence[tuple[Event, bytes]]
-    clock: Clock | None = None
-    dead: int = 0
-
-
-def _task_ids(messages: Sequence[Message]) -> dict[str, None]:
-    ids = dict.fromkeys([event.task_id for message in messages for event, _ in message.events])
-    ids.pop("", None)
-    return ids
 
 
 class _Ahead(Exception):
@@ -118,7 +84,7 @@ class PartitionFold:
 
     def unheld(self, messages: Sequence[Message]) -> list[str]:
         """The tasks of these messages that are not in memory; none before anything is loaded."""
-        return [task_id for task_id in _task_ids(messages) if task_id not in self._tasks] if self._loaded else []
+        return [task_id for task_id in task_ids(messages) if task_id not in self._tasks] if self._loaded else []
 
     def written(self, position: int) -> None:
         """Every snapshot up to `position` is durable: rows up to there may leave memory."""
@@ -132,6 +98,7 @@ class PartitionFold:
 
     def _forget(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self._closed: dict[str, None] = {}  # those that are not open, the last touched last
         self._windows: dict[WindowKey, WindowRow] = {}
         self._due: list[tuple[int, str]] = []
         self._watched: dict[str, int] = {}
@@ -162,9 +129,15 @@ class PartitionFold:
                 task = rebuild(row, events.get(row.task_id, ()))
                 task.placed = facts(task.row)
                 tasks[row.task_id] = task
+                self._note_status(task)
         for task_id in missing:
             if task_id not in tasks:
                 tasks[task_id] = Task(TaskRow(self.partition, self.epoch, task_id))
+
+    def _note_status(self, task: Task) -> None:
+        self._closed.pop(task.row.task_id, None)
+        if task.row.status != _OPEN:
+            self._closed[task.row.task_id] = None
 
     def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
         """Bring in windows. One of a later minute than any that was stored or has left memory is new."""
@@ -185,11 +158,10 @@ class PartitionFold:
 
     def _evict(self) -> None:
         """Drop the longest held rows beyond `keep`, if they are written and their task is not open."""
-        if len(self._tasks) > self._keep:
-            rows = ((task_id, task.row) for task_id, task in self._tasks.items())
-            old = [task_id for task_id, row in rows if row.seq <= self.durable and row.status != TaskStatus.OPEN]
-            for task_id in old[: len(self._tasks) - self._keep + self._keep // 5]:
-                del self._tasks[task_id]
+        excess = len(self._closed) - self._keep
+        for task_id in list(islice(self._closed, max(0, excess))):
+            if self._tasks[task_id].row.seq <= self.durable:
+                del self._tasks[task_id], self._closed[task_id]
         if len(self._windows) > self._keep:
             unused = [key for key, window in self._windows.items() if window.seq <= self.durable]
             for key in unused[: len(self._windows) - self._keep + self._keep // 5]:
@@ -206,32 +178,59 @@ class PartitionFold:
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
-        self._load_tasks(_task_ids(messages), fresh, new)
+        self._load_tasks(task_ids(messages), fresh, new)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
             self._newest_window = self._store.newest_window(self.partition)
-        apply, frontier = self._event, self.frontier
+        waiting: dict[str, list[Arrived]] = {}
         for message in messages:
-            seq = message.offset * EVENTS_PER_MESSAGE
-            for event, line in message.events:
-                apply(event, line, seq, message.received)
-                if seq <= frontier:
+            seq = message.first
+            if seq <= self.frontier:
+                for event, line in zip(message.events, message.lines, strict=True):
+                    self._arrive(event.task_id, [(seq, message.received, event, line)])
                     self._settle()
-                seq += 1
+                    seq += 1
+            else:
+                message.sort_into(waiting)
+                seq += len(message.events)
             if message.clock is not None:
+                self._arrive_all(waiting)
                 self._tick(message.clock, seq, message.received)
                 if seq <= self.frontier:
                     self._settle()
+        self._arrive_all(waiting)
         self._settle()
         self._watch_changed()
         if messages:
-            self.position = messages[-1].offset * EVENTS_PER_MESSAGE + EVENTS_PER_MESSAGE - 1
+            self.position = messages[-1].last
         return self._snapshot(messages)
 
-    def _event(self, event: Event, line: bytes, seq: int, received: int) -> None:
-        if not event.task_id:
-            self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
+    def _arrive_all(self, waiting: dict[str, list[Arrived]]) -> None:
+        """Apply events task by task: one does not depend on another, and what is at hand is quick to reach."""
+        for task_id, arrived in waiting.items():
+            self._arrive(task_id, arrived)
+        waiting.clear()
+
+    def _arrive(self, task_id: str, arrived: list[Arrived]) -> None:
+        """Apply events of one task: those of a run of actions at once, while it is open."""
+        if not task_id:
+            self._keep_lines(arrived)
             return
-        task = self._tasks[event.task_id]
+        task = self._tasks[task_id]
+        row, following = task.row, 0
+        while following < len(arrived):
+            new: list[Arrived] = []
+            before = following
+            if row.status == _OPEN and task.placed is None and task_id not in self._unsettled:
+                new, following = task.apply_actions(arrived, following)
+            if new:
+                self._keep_lines(new)
+                self._dirty_tasks[task_id] = task
+            if following == before:
+                self._event(task, arrived[following])
+                following += 1
+
+    def _event(self, task: Task, arrived: Arrived) -> None:
+        seq, received, event, _ = arrived
         row, kind = task.row, event.kind
         if seq <= row.seq:
             return
@@ -247,8 +246,12 @@ class PartitionFold:
             for kept in task.kept:
                 self._forward(kept, row.linked_to)
             task.kept = []
-        self._new_lines.append(raw_line(self.partition, self.epoch, seq, line))
+        self._keep_lines((arrived,))
         self._touched(task, seq)
+
+    def _keep_lines(self, arrived: Iterable[Arrived]) -> None:
+        partition, epoch = self.partition, self.epoch
+        self._new_lines += [raw_line(partition, epoch, seq, line) for seq, _, _, line in arrived]
 
     def _forward(self, event: Event, task_id: str) -> None:
         self._forwards.append((task_id, encode_line(forwarded(event, task_id))))
@@ -350,6 +353,7 @@ class PartitionFold:
         partition, epoch = self.partition, self.epoch
         for task in self._dirty_tasks.values():
             task.conclude()
+            self._note_status(task)
         return Snapshot(
             events=self._new_lines,
             windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],

@@ -6,13 +6,15 @@ so a task is a function of the set of its events. Only abandonment depends on th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from operator import attrgetter
 
 from pipeline.fold.facts import Facts
-from pipeline.fold.tree import UNTOLD_SCOPES, ending, parent_of, repetitions, run_failed
+from pipeline.fold.message import Arrived
+from pipeline.fold.spans import Spans
 from schemas.event import BY_TRACE, FORWARDED, Event
 from schemas.rows import LOG_ONLY, TaskRow
-from schemas.units import bucket
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
 
 Rank = tuple[int, ...]
@@ -20,11 +22,7 @@ LOWEST: Rank = ()
 
 _WORK = SPANS - {Kind.SETUP} | {Kind.CLAIM, Kind.INTERVENTION}
 _ROLLUPS = frozenset({Kind.AGENT_RUN, Kind.WORKFLOW_RUN})
-_MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
-_FRAME_COSTS = frozenset({Kind.STEP, Kind.OTHER})
-"""Frames whose cost is their own; that of a run below the root repeats its steps."""
-_CALLS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL})
-_MODEL_CALL, _TOOL_CALL, _SETUP = Kind.MODEL_CALL, Kind.TOOL_CALL, Kind.SETUP
+_LINK, _OTHER = Kind.LINK, Kind.OTHER
 _OPEN, _FINISHED, _LINKED = TaskStatus.OPEN.value, TaskStatus.FINISHED.value, TaskStatus.LINKED.value
 
 
@@ -32,21 +30,15 @@ class Task:
     """A task's row, and the evidence that the row alone does not hold."""
 
     __slots__ = (
-        "_above",
         "_agentic",
         "_claim",
         "_cost",
         "_dimensioned",
         "_dimensioned_by",
-        "_frames",
-        "_last_call",
-        "_repeated",
         "_satisfaction",
-        "_scopes",
         "_scores",
         "_seen",
         "_spans",
-        "_tangled",
         "_unnamed",
         "_verdict",
         "evidence",
@@ -71,15 +63,9 @@ class Task:
         self._scores: dict[str, Rank] = {}
         self._dimensioned: dict[str, Rank] = {}
         self._dimensioned_by = LOWEST
-        self._unnamed: tuple[str, ...] = DIMENSIONS
-        self._spans: dict[str, Event] = {}
-        self._above: set[str] = set()
-        self._frames: list[Event] = []
-        self._scopes: set[str] = set()
-        self._last_call: Event | None = None
-        self._tangled = False
+        self._unnamed = _reader(DIMENSIONS)
+        self._spans: Spans | None = None
         self._agentic = False
-        self._repeated: set[int] = set()
 
     def apply(self, event: Event, seq: int, seen: int) -> bool:
         """Take in an event that came at `seq` in a message of Kafka timestamp `seen` (µs). False: it is known."""
@@ -94,7 +80,7 @@ class Task:
         if event.task_source != row.task_source:
             row.task_source = _surer(event.task_source, row.task_source)
         kind = event.kind
-        if event.task_source == BY_TRACE and kind != Kind.LINK and FORWARDED not in event.attributes:
+        if event.task_source == BY_TRACE and kind != _LINK and FORWARDED not in event.attributes:
             self.kept.append(event)
         if kind in SPANS:
             self._span(event)
@@ -104,21 +90,55 @@ class Task:
             self._work(event, seen)
         return True
 
+    def apply_actions(self, arrived: Sequence[Arrived], following: int) -> tuple[list[Arrived], int]:
+        """Take in what comes from `arrived[following]` on, while it is actions that are no roots: `apply`, for many.
+
+        Only for a task that is open, and stays so. Returns those that were new, and where it stopped.
+        """
+        row, ids, new = self.row, self.ids, []
+        while following < len(arrived):
+            each = arrived[following]
+            event = each[2]
+            if event.kind not in ACTIONS or event.root:
+                break
+            if event.hash not in ids and each[0] > row.seq:
+                ids.add(event.hash)
+                new.append(each)
+            following += 1
+        if new:
+            self._work_of_actions(new)
+        return new, following
+
+    def _work_of_actions(self, new: Sequence[Arrived]) -> None:
+        row = self.row
+        self._spans_of().actions([event for _, _, event, _ in new])
+        row.last_at = max(row.last_at, max([event.at for _, _, event, _ in new]))
+        row.last_seen = max(row.last_seen, max([seen for _, seen, _, _ in new]))
+        named = self._dimensioned_by
+        for _, _, event, _ in new:
+            if event.trace_id not in row.trace_ids:
+                self._traced(event)
+            if event.task_source != row.task_source:
+                row.task_source = _surer(event.task_source, row.task_source)
+            if event.task_source == BY_TRACE and FORWARDED not in event.attributes:
+                self.kept.append(event)
+            if (1, -event.at, event.hash) > named or any(self._unnamed(event)):
+                self._dimensions(event)
+                named = self._dimensioned_by
+        row.events += len(new)
+        row.seq = new[-1][0]
+
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell. Call it before the row is read."""
         if not self.evidence:
             return
-        if self._tangled:
-            repeated = repetitions(self._spans.values())
-            for event in self._spans.values():
-                if (event.hash in repeated) != (event.hash in self._repeated):
-                    self._count(event, -1 if event.hash in repeated else 1)
-            self._repeated = repeated
+        if self._spans is not None:
+            self._spans.conclude()
         row = self.row
         if row.claim_explicit:
             row.run_failed = 0
             return
-        row.run_failed = int(run_failed(self._frames, self._spans, self._last_call))
+        row.run_failed = int(self._spans is not None and self._spans.run_failed())
         if self._claim:
             row.claim = (Outcome.FAILURE if row.run_failed else Outcome.SUCCESS).value
 
@@ -126,89 +146,35 @@ class Task:
         row = self.row
         row.last_at = max(row.last_at, event.at)
         row.last_seen = max(row.last_seen, seen)
-        if event.trace_id and event.trace_id not in row.trace_ids:
-            row.trace_ids = sorted([*row.trace_ids, event.trace_id])
+        if event.trace_id not in row.trace_ids:
+            self._traced(event)
         self._dimensions(event)
-        if not self._agentic and not (
-            event.kind == Kind.OTHER and event.task_source == BY_TRACE and not event.explicit
-        ):
+        if not self._agentic and not (event.kind == _OTHER and event.task_source == BY_TRACE and not event.explicit):
             self._agentic = True
         if self._agentic and row.status != _LINKED:
             row.status = _FINISHED if self._claim else _OPEN
 
+    def _traced(self, event: Event) -> None:
+        if event.trace_id:
+            self.row.trace_ids = sorted([*self.row.trace_ids, event.trace_id])
+
     # --- spans -----------------------------------------------------------------------------------
 
+    def _spans_of(self) -> Spans:
+        if self._spans is None:
+            self._spans = Spans(self.row)
+        return self._spans
+
     def _span(self, event: Event) -> None:
-        row, kind = self.row, event.kind
-        if not row.start_at or event.start < row.start_at:
-            row.start_at = event.start
-        self._spans[event.event_id] = event
-        parent = parent_of(event)
-        above = self._spans.get(parent)
-        if above is not None and above.kind in _CALLS:
-            self._tangled = True
-        self._above.add(parent)
-        if kind in ACTIONS:
-            self._action(event)
-        elif kind != _SETUP:
-            self._frames.append(event)
-            if kind == Kind.AGENT_RUN and event.scope in UNTOLD_SCOPES:
-                row.untold_runs += 1
-                row.untold_successes += not event.error_type
+        spans = self._spans_of()
+        if event.kind in ACTIONS:
+            spans.actions((event,))
+        else:
+            spans.frame(event)
         if event.root:
             self._claimed(event)
             if event.cost is not None:
                 self._accounted(event)
-        elif event.cost is not None and kind in _FRAME_COSTS:
-            row.costs["tool"] = row.costs.get("tool", 0) + event.cost
-
-    def _action(self, event: Event) -> None:
-        self._count(event, 1)
-        if event.kind in _CALLS and event.event_id in self._above:
-            self._tangled = True
-        if event.kind == _MODEL_CALL:
-            self._scopes.add(event.scope)
-            if len(self._scopes) > 1:
-                self._tangled = True
-            if self._last_call is None or ending(event) > ending(self._last_call):
-                self._last_call = event
-
-    def _count(self, event: Event, sign: int) -> None:
-        """Count an action, or take it back (`sign` -1) where it turned out to repeat another."""
-        row, kind = self.row, event.kind
-        failed = sign if event.error_type else 0
-        row.actions += sign
-        row.action_errors += failed
-        index, latency = bucket(event.at - event.start), row.latency_us
-        count = latency.get(index, 0) + sign
-        if count:
-            latency[index] = count
-        else:
-            del latency[index]
-        if kind in _MODEL_USE:
-            self._count_use(event, sign)
-        elif kind == _TOOL_CALL:
-            row.tool_calls += sign
-            row.tool_errors += failed
-        if event.cost is not None and not event.root:
-            if kind == _TOOL_CALL:
-                row.costs["tool"] = row.costs.get("tool", 0) + sign * event.cost
-            else:
-                row.step_cost += sign * event.cost
-
-    def _count_use(self, event: Event, sign: int) -> None:
-        row = self.row
-        told = event.input_tokens is not None or event.output_tokens is not None
-        used_nothing = bool(event.error_type) and not told
-        if event.kind == _MODEL_CALL:
-            row.model_calls += sign
-            row.usage_known += sign * (told or used_nothing)
-            row.unpriced += sign * (event.cost is None and not used_nothing)
-        row.input_tokens += sign * (event.input_tokens or 0)
-        row.output_tokens += sign * (event.output_tokens or 0)
-        row.cache_read_tokens += sign * (event.cache_read_tokens or 0)
-        row.cache_write_tokens += sign * (event.cache_write_tokens or 0)
-        row.reasoning_tokens += sign * (event.reasoning_tokens or 0)
 
     def _accounted(self, event: Event) -> None:
         """A root's cost is the account of the whole task: it replaces the sum of the steps."""
@@ -220,12 +186,8 @@ class Task:
         """Each dimension has the value of the most telling work that names it: roots, then runs, then steps."""
         telling = 3 if event.root else 2 if event.kind in _ROLLUPS else 1 if event.kind in SPANS else 0
         rank = (telling, -event.at, event.hash)
-        if rank < self._dimensioned_by:
-            for name in self._unnamed:
-                if getattr(event, name):
-                    break
-            else:
-                return
+        if rank < self._dimensioned_by and not any(self._unnamed(event)):
+            return
         row, held = self.row, self._dimensioned
         for name in DIMENSIONS:
             value = getattr(event, name)
@@ -233,7 +195,7 @@ class Task:
                 held[name] = rank
                 setattr(row, name, value)
         self._dimensioned_by = min(held.values(), default=LOWEST)
-        self._unnamed = tuple(name for name in DIMENSIONS if name not in held)
+        self._unnamed = _reader(tuple([name for name in DIMENSIONS if name not in held]))
 
     # --- what is learnt --------------------------------------------------------------------------
 
@@ -297,6 +259,12 @@ _LEARNT: dict[str, Callable[[Task, Event], None]] = {
     Kind.OUTCOME: Task._noted,
     Kind.LINK: Task._linked,
 }
+
+
+@lru_cache
+def _reader(names: tuple[str, ...]) -> Callable[[Event], Iterable[str]]:
+    """What reads these fields of an event: their values, of a single one its characters."""
+    return attrgetter(*names) if names else lambda _: ()
 
 
 def _surer(one: str, other: str) -> str:

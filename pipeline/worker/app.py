@@ -38,7 +38,7 @@ TRIPPED = 65
 """Exit codes, of sysexits.h: EX_SOFTWARE, and EX_DATAERR for the circuit breaker."""
 LAST_WORDS_SECONDS = 5.0
 """How long a worker that its breaker stops still tells why on /readyz."""
-YOUNG_ONLY = (100_000, 50, 1_000_000)
+YOUNG_ONLY = (500_000, 50, 1_000_000)
 """Thresholds of Python's garbage collector. Millions of rows live long and are in no cycles: looking through
 them took a quarter of the time, and would stop the heartbeat for seconds."""
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.config import Settings
-from pipeline.fold.partition import Clock, Message, PartitionFold
+from pipeline.fold.message import Clock, Message
+from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.patient import Patient
@@ -159,8 +160,8 @@ class Folding:
         try:
             if arrival.payload.startswith(b"{"):
                 clock = msgspec.json.decode(arrival.payload, type=Clock)
-                return Message(arrival.offset, arrival.received, (), clock), []
-            return Message(arrival.offset, arrival.received, decode_message(arrival.payload)), []
+                return Message(arrival.offset, arrival.received, clock=clock), []
+            return Message(arrival.offset, arrival.received, *decode_message(arrival.payload)), []
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             topic = self._settings.kafka.actions_topic
             payload = base64.b64encode(redact_bytes(arrival.payload)[:65_536]).decode()
@@ -168,7 +169,7 @@ class Folding:
             dead = DeadLetter(
                 topic, arrival.partition, arrival.offset, -1, arrival.received, reason, str(error), payload
             )
-            return Message(arrival.offset, arrival.received, (), None, 1), [dead.line()]
+            return Message(arrival.offset, arrival.received, dead=1), [dead.line()]
 
     def _settled(self) -> None:
         if self._in_flight is not None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.fold.partition import Clock, Message
+from pipeline.fold.message import Clock, Message
 from pipeline.fold.tree import NATIVE_SCOPES, UNTOLD_SCOPES
 from schemas.event import BY_TRACE, Event, encode_line, event_hash
 from schemas.units import MICRO, MINUTE_US
@@ -59,8 +59,9 @@ class Log:
 
     def add(self, events: Iterable[Event], clock: Clock | None = None, dead: int = 0) -> Message:
         """A message with these events."""
-        lines = [(one, encode_line(one)) for one in events]
-        self.messages.append(Message(len(self.messages), self._time(), lines, clock, dead))
+        told = list(events)
+        lines = [encode_line(event) for event in told]
+        self.messages.append(Message(len(self.messages), self._time(), told, lines, clock, dead))
         return self.messages[-1]
 
     def _message(self, events: int) -> Message:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.fold.partition import Message, PartitionFold
+from pipeline.fold.message import Message
+from pipeline.fold.partition import PartitionFold
 from schemas.event import decode_line
 from schemas.rows import DeadLetter
 from sinks.clickhouse.audit import Audit, audit

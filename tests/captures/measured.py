@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.config import Settings
-from pipeline.fold.partition import Clock, Message, PartitionFold
+from pipeline.fold.message import Clock, Message
+from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.report.build import task_of_row
 from schemas.event import decode_message, encode_message, partition_of
@@ -76,7 +77,7 @@ def measure(messages: Iterable[tuple[str, bytes]], given: Settings | None = None
     while waiting:
         sent_on: dict[int, list[bytes]] = {}
         for p, lines in waiting.items():
-            message = Message(ends[p], RECEIVED, decode_message(encode_message(lines)))
+            message = Message(ends[p], RECEIVED, *decode_message(encode_message(lines)))
             ends[p] += 1
             snapshot = folds[p].fold([message])
             write(store, snapshot)

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from pipeline.fold.facts import Change
-from pipeline.fold.partition import Clock, PartitionFold
+from pipeline.fold.message import Clock
+from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import Task
 from schemas.rows import TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus

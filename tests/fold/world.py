@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.fold.partition import Clock, Message, PartitionFold
+from pipeline.fold.message import Clock, Message
+from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import rebuild
 from schemas.event import Event, encode_line
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
@@ -241,11 +242,11 @@ class Owner:
 
 
 def _message(entry: Entry) -> Message:
-    events = [(e, encode_line(e)) for e in entry.events]
+    lines = [encode_line(e) for e in entry.events]
     clock = None
     if entry.tick is not None:
         clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
-    return Message(entry.offset, entry.received, events, clock)
+    return Message(entry.offset, entry.received, entry.events, lines, clock)
 
 
 def check_task(row: TaskRow, expected: reference.Row) -> None:

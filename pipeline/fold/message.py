@@ -1,0 +1,76 @@
+"""A message of `agent.actions`: events, or the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.rows import TaskRow
+
+Arrived = tuple[int, int, Event, bytes]
+"""An event that came: seq, Kafka timestamp in microseconds, event, line. Plain, since one is made for each event."""
+
+_task_id = attrgetter("task_id")
+
+
+class Clock(msgspec.Struct):
+    """A message that lets time pass: tasks of which nothing has arrived for long are abandoned.
+
+    It carries the policy of its moment, so that a replay abandons the same tasks.
+    """
+
+    at: int
+    """Microseconds since the epoch."""
+    abandon_after: int
+    """Microseconds, for workflows that `by_workflow` does not name."""
+    by_workflow: dict[str, int] = {}
+
+    def deadline(self, row: TaskRow) -> int:
+        """When a task is given up unless more of it arrives."""
+        return row.last_seen + self.by_workflow.get(row.workflow, self.abandon_after)
+
+
+class Message(NamedTuple):
+    """A message, decoded. `received` is its Kafka timestamp in microseconds; `lines` are those of the events."""
+
+    offset: int
+    received: int
+    events: Sequence[Event] = ()
+    lines: Sequence[bytes] = ()
+    clock: Clock | None = None
+    dead: int = 0
+
+    def sort_into(self, waiting: dict[str, list[Arrived]]) -> None:
+        """Add the events to those of their tasks."""
+        seq, received = self.first, self.received
+        for event, line in zip(self.events, self.lines, strict=True):
+            arrived = (seq, received, event, line)
+            held = waiting.get(event.task_id)
+            if held is None:
+                waiting[event.task_id] = [arrived]
+            else:
+                held.append(arrived)
+            seq += 1
+
+    @property
+    def first(self) -> int:
+        """The seq of its first event."""
+        return self.offset * EVENTS_PER_MESSAGE
+
+    @property
+    def last(self) -> int:
+        """The greatest seq that one of its events could have."""
+        return self.first + EVENTS_PER_MESSAGE - 1
+
+
+def task_ids(messages: Iterable[Message]) -> dict[str, None]:
+    """The tasks of which these messages tell, in the order in which they come."""
+    ids: dict[str, None] = {}
+    for message in messages:
+        ids.update(dict.fromkeys(map(_task_id, message.events)))
+    ids.pop("", None)
+    return ids
