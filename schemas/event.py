@@ -116,20 +116,23 @@ def encode_line(event: Event) -> bytes:
 
 
 def decode_message(payload: bytes) -> tuple[list[Event], list[bytes]]:
-    """The events of a message, and the lines they came from. Raises msgspec.DecodeError or ValidationError."""
-    lines = payload.split(b"\n")
-    if len(lines) > EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(f"{len(lines)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
+    """The events of a message, and of each its line from behind the bracket that opens it.
+
+    Raises msgspec.DecodeError or ValidationError.
+    """
+    tails = payload[1:].split(b"\n[")
+    if len(tails) > EVENTS_PER_MESSAGE:
+        raise msgspec.ValidationError(f"{len(tails)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
     events = _decoder.decode_lines(payload)
     # No array goes over the end of a line: between `]` and `[` it would have a comma.
-    if payload[:1] != b"[" or payload.count(b"]\n[") + 1 != len(lines) or len(events) != len(lines):
+    if payload[:1] != b"[" or payload.count(b"]\n[") + 1 != len(tails) or len(events) != len(tails):
         raise msgspec.ValidationError("a message must have one JSON array in each line")
     for event in events:
         if event.start > event.at or event.hash > UINT64_MAX:
             raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")
         if event.root or event.kind in _WORDS:
             _require_words(event)
-    return events, lines
+    return events, tails
 
 
 _OUTCOMES = frozenset[str](Outcome)

@@ -196,7 +196,7 @@ class TaskRow(msgspec.Struct, array_like=True):
     passed_on: int = 0
     """Events that came after the link, and went straight on to that task."""
     claim_seen: int = 0
-    """Kafka timestamps (microseconds) of messages, which tell when something became known: here, the claim that counts."""
+    """When something became known, by the Kafka timestamp of its message (microseconds): the claim that counts."""
     given_up_seen: int = 0
     """When it was last given up."""
     verdict_seen: int = 0

@@ -94,9 +94,9 @@ def _copy_task(row: TaskRow) -> TaskRow:
     return msgspec.json.decode(row.line(), type=TaskRow)
 
 
-def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:
+def raw_line(partition: int, epoch: int, seq: int, tail: bytes) -> bytes:
     """An event's line as a row of `raw_events`: where it came from, before what it says."""
-    return b"[%d,%d,%d," % (partition, epoch, seq) + line[1:]
+    return b"[%d,%d,%d," % (partition, epoch, seq) + tail
 
 
 def decode_raw(line: bytes) -> tuple[int, int, Event]:

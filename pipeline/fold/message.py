@@ -12,7 +12,7 @@ from schemas.event import EVENTS_PER_MESSAGE, Event
 from schemas.rows import TaskRow
 
 Arrived = tuple[int, int, Event, bytes]
-"""An event that came: seq, Kafka timestamp in microseconds, event, line. Plain, since one is made for each event."""
+"""An event that came: seq, Kafka timestamp in microseconds, event, tail. Plain, since one is made for each event."""
 
 _task_id = attrgetter("task_id")
 
@@ -35,20 +35,20 @@ class Clock(msgspec.Struct):
 
 
 class Message(NamedTuple):
-    """A message, decoded. `received` is its Kafka timestamp in microseconds; `lines` are those of the events."""
+    """A message, decoded. `received` is its Kafka timestamp in microseconds; `tails`: see `decode_message`."""
 
     offset: int
     received: int
     events: Sequence[Event] = ()
-    lines: Sequence[bytes] = ()
+    tails: Sequence[bytes] = ()
     clock: Clock | None = None
     dead: int = 0
 
     def sort_into(self, waiting: dict[str, list[Arrived]]) -> None:
         """Add the events to those of their tasks."""
         seq, received = self.first, self.received
-        for event, line in zip(self.events, self.lines, strict=True):
-            arrived = (seq, received, event, line)
+        for event, tail in zip(self.events, self.tails, strict=True):
+            arrived = (seq, received, event, tail)
             held = waiting.get(event.task_id)
             if held is None:
                 waiting[event.task_id] = [arrived]

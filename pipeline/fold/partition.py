@@ -45,9 +45,11 @@ class PartitionFold:
         next_offset: int = 0,
         epoch: int = 0,
         keep: int = 100_000,
+        keep_windows: int | None = None,
         settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`next_offset`: of the first message to come. `keep`: closed tasks, and windows, held in memory.
+        """`next_offset`: of the first message to come. `keep`: closed tasks held in memory; windows, as many
+        unless `keep_windows` says otherwise.
         `settled` returns when every snapshot taken so far is written."""
         self.partition, self.epoch, self._store, self._keep, self._settled = (
             partition,
@@ -58,6 +60,7 @@ class PartitionFold:
         )
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
+        self._keep_windows = keep if keep_windows is None else keep_windows
         self._forget()
 
     # --- what its owner calls ---------------------------------------------------------------------
@@ -157,14 +160,14 @@ class PartitionFold:
             raise _Ahead
 
     def _evict(self) -> None:
-        """Drop the longest held rows beyond `keep`, if they are written and their task is not open."""
+        """Drop rows that are too many and written: of tasks those that are not open, the longest idle first."""
         excess = len(self._closed) - self._keep
         for task_id in list(islice(self._closed, max(0, excess))):
             if self._tasks[task_id].row.seq <= self.durable:
                 del self._tasks[task_id], self._closed[task_id]
-        if len(self._windows) > self._keep:
+        if len(self._windows) > self._keep_windows:
             unused = [key for key, window in self._windows.items() if window.seq <= self.durable]
-            for key in unused[: len(self._windows) - self._keep + self._keep // 5]:
+            for key in unused[: len(self._windows) - self._keep_windows + self._keep_windows // 5]:
                 del self._windows[key]
                 self._newest_window = max(self._newest_window, key.minute)
 
@@ -185,8 +188,8 @@ class PartitionFold:
         for message in messages:
             seq = message.first
             if seq <= self.frontier:
-                for event, line in zip(message.events, message.lines, strict=True):
-                    self._arrive(event.task_id, [(seq, message.received, event, line)])
+                for event, tail in zip(message.events, message.tails, strict=True):
+                    self._arrive(event.task_id, [(seq, message.received, event, tail)])
                     self._settle()
                     seq += 1
             else:
@@ -251,7 +254,7 @@ class PartitionFold:
 
     def _keep_lines(self, arrived: Iterable[Arrived]) -> None:
         partition, epoch = self.partition, self.epoch
-        self._new_lines += [raw_line(partition, epoch, seq, line) for seq, _, _, line in arrived]
+        self._new_lines += [raw_line(partition, epoch, seq, tail) for seq, _, _, tail in arrived]
 
     def _forward(self, event: Event, task_id: str) -> None:
         self._forwards.append((task_id, encode_line(forwarded(event, task_id))))

@@ -112,8 +112,8 @@ class Task:
     def _work_of_actions(self, new: Sequence[Arrived]) -> None:
         row = self.row
         self._spans_of().actions([event for _, _, event, _ in new])
-        row.last_at = max(row.last_at, max([event.at for _, _, event, _ in new]))
-        row.last_seen = max(row.last_seen, max([seen for _, seen, _, _ in new]))
+        row.last_at = max(row.last_at, *[event.at for _, _, event, _ in new])
+        row.last_seen = max(row.last_seen, *[seen for _, seen, _, _ in new])
         named = self._dimensioned_by
         for _, _, event, _ in new:
             if event.trace_id not in row.trace_ids:

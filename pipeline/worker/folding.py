@@ -152,6 +152,7 @@ class Folding:
                 next_offset=offset,
                 epoch=self._settings.kafka.epoch,
                 keep=self._settings.worker.rows_held,
+                keep_windows=5 * self._settings.worker.rows_held,
                 settled=self._settled,
             )
         return fold

@@ -60,8 +60,8 @@ class Log:
     def add(self, events: Iterable[Event], clock: Clock | None = None, dead: int = 0) -> Message:
         """A message with these events."""
         told = list(events)
-        lines = [encode_line(event) for event in told]
-        self.messages.append(Message(len(self.messages), self._time(), told, lines, clock, dead))
+        tails = [encode_line(event)[1:] for event in told]
+        self.messages.append(Message(len(self.messages), self._time(), told, tails, clock, dead))
         return self.messages[-1]
 
     def _message(self, events: int) -> Message:

@@ -85,7 +85,7 @@ def measure(messages: Iterable[tuple[str, bytes]], given: Settings | None = None
                 sent_on.setdefault(partition_of(task_id, PARTITIONS), []).append(line)
         waiting = sent_on
     for p, fold in enumerate(folds):
-        write(store, fold.fold([Message(ends[p], RECEIVED, (), Clock(RECEIVED + CENTURY_US, 3_600_000_000))]))
+        write(store, fold.fold([Message(ends[p], RECEIVED, clock=Clock(RECEIVED + CENTURY_US, 3_600_000_000))]))
     rows = [row for row in store.task_rows.values() if row.status != TaskStatus.LINKED]
     return Measured([task_of_row(msgspec.structs.asdict(row)) for row in rows], store, packed)
 

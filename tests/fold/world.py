@@ -242,11 +242,11 @@ class Owner:
 
 
 def _message(entry: Entry) -> Message:
-    lines = [encode_line(e) for e in entry.events]
+    tails = [encode_line(e)[1:] for e in entry.events]
     clock = None
     if entry.tick is not None:
         clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
-    return Message(entry.offset, entry.received, entry.events, lines, clock)
+    return Message(entry.offset, entry.received, entry.events, tails, clock)
 
 
 def check_task(row: TaskRow, expected: reference.Row) -> None:

@@ -37,7 +37,7 @@ def task(task_id: str, seq: int, partition: int = 0, **told: object) -> TaskRow:
 
 
 def raw(task_id: str, seq: int, event_id: str, partition: int = 0, **told: object) -> bytes:
-    return raw_line(partition, 0, seq, encode_line(event(task_id=task_id, event_id=event_id, **told)))
+    return raw_line(partition, 0, seq, encode_line(event(task_id=task_id, event_id=event_id, **told))[1:])
 
 
 def test_what_was_never_written_is_absent(store: Store) -> None:
@@ -117,7 +117,7 @@ def test_events_come_up_to_the_seq_that_is_asked_for(store: Store) -> None:
 
 def test_an_event_comes_back_as_it_was_written(store: Store) -> None:
     told = event(task_id="a", event_id="e", input_tokens=0, cost=10**15, number=-5, attributes={"k": "v"}, scope="s")
-    store.write("events", [raw_line(0, 0, 3, encode_line(told))])
+    store.write("events", [raw_line(0, 0, 3, encode_line(told)[1:])])
     assert store.events(0, {"a": 3})["a"] == [(3, told)]
 
 
