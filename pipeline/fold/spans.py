@@ -13,6 +13,7 @@ from schemas.words import Kind
 # Bound once: reading a member of an enumeration takes as long as a call.
 _MODEL_CALL, _TOOL_CALL = Kind.MODEL_CALL, Kind.TOOL_CALL
 _MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
+_CALLS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL})
 _SETUP, _AGENT_RUN = Kind.SETUP, Kind.AGENT_RUN
 _FRAME_COSTS = frozenset({Kind.STEP, Kind.OTHER})
 """Frames whose cost is their own; that of a run below the root repeats its steps."""
@@ -56,76 +57,62 @@ class Spans:
 
     def actions(self, events: Sequence[Event]) -> None:
         """Take in actions. Most events are actions, so this is where the time goes."""
-        row, parents, calls = self.row, self._parents, self._calls
-        start_at = row.start_at
-        for event in events:
-            start, kind = event.start, event.kind
-            if start < start_at or not start_at:
-                start_at = start
-            if kind == _MODEL_CALL:
-                calls.add(event.event_id)
-                self._scopes.add(event.scope)
-                if self._last_call is None or ending(event) > ending(self._last_call):
-                    self._last_call = event
-            elif kind == _TOOL_CALL:
-                calls.add(event.event_id)
-            parents.add(parent_of(event))
-            self._count(event, 1)
-            self._spans.append(event)
-        row.start_at = start_at
+        row, models = self.row, [e for e in events if e.kind == _MODEL_CALL]
+        earliest = min([e.start for e in events])
+        if earliest < row.start_at or not row.start_at:
+            row.start_at = earliest
+        self._count(events, 1)
+        self._spans += events
+        self._parents.update([f"{e.trace_id}:{e.parent_id}" for e in events])
+        self._calls.update([e.event_id for e in events if e.kind in _CALLS])
+        for event in models:
+            self._scopes.add(event.scope)
+            if self._last_call is None or ending(event) > ending(self._last_call):
+                self._last_call = event
         if not self._tangled:
-            self._tangled = len(self._scopes) > 1 or not parents.isdisjoint(calls)
+            self._tangled = len(self._scopes) > 1 or not self._parents.isdisjoint(self._calls)
 
-    def _count(self, event: Event, sign: int) -> None:
-        """Count an action, or take it back (`sign` -1) where it turned out to repeat another."""
-        row, kind = self.row, event.kind
-        row.actions += sign
-        if event.error_type:
-            row.action_errors += sign
-        index, latency = bucket(event.at - event.start), row.latency_us
-        count = latency.get(index, 0) + sign
-        if count:
-            latency[index] = count
-        else:
-            del latency[index]
-        if kind == _TOOL_CALL:
-            row.tool_calls += sign
-            if event.error_type:
-                row.tool_errors += sign
-        elif kind in _MODEL_USE:
-            self._count_use(event, sign)
-        if event.cost is not None and not event.root:
-            if kind == _TOOL_CALL:
-                row.costs["tool"] = row.costs.get("tool", 0) + sign * event.cost
+    def _count(self, events: Sequence[Event], sign: int) -> None:
+        """Count actions, or take them back (`sign` -1) where they turned out to repeat others."""
+        row, latency = self.row, self.row.latency_us
+        row.actions += sign * len(events)
+        row.action_errors += sign * len([e for e in events if e.error_type])
+        for event in events:
+            index = bucket(event.at - event.start)
+            latency[index] = latency.get(index, 0) + sign
+            if not latency[index]:
+                del latency[index]
+        if tools := [e for e in events if e.kind == _TOOL_CALL]:
+            row.tool_calls += sign * len(tools)
+            row.tool_errors += sign * len([e for e in tools if e.error_type])
+        if users := [e for e in events if e.kind in _MODEL_USE]:
+            self._count_use(users, sign)
+        for event in [e for e in events if e.cost is not None and not e.root]:
+            cost = sign * (event.cost or 0)
+            if event.kind == _TOOL_CALL:
+                row.costs["tool"] = row.costs.get("tool", 0) + cost
             else:
-                row.step_cost += sign * event.cost
+                row.step_cost += cost
 
-    def _count_use(self, event: Event, sign: int) -> None:
-        row = self.row
-        told = event.input_tokens is not None or event.output_tokens is not None
-        used_nothing = bool(event.error_type) and not told
-        if event.kind == _MODEL_CALL:
-            row.model_calls += sign
-            row.usage_known += sign * (told or used_nothing)
-            row.unpriced += sign * (event.cost is None and not used_nothing)
-        if event.input_tokens:
-            row.input_tokens += sign * event.input_tokens
-        if event.output_tokens:
-            row.output_tokens += sign * event.output_tokens
-        if event.cache_read_tokens:
-            row.cache_read_tokens += sign * event.cache_read_tokens
-        if event.cache_write_tokens:
-            row.cache_write_tokens += sign * event.cache_write_tokens
-        if event.reasoning_tokens:
-            row.reasoning_tokens += sign * event.reasoning_tokens
+    def _count_use(self, users: Sequence[Event], sign: int) -> None:
+        row, calls = self.row, [e for e in users if e.kind == _MODEL_CALL]
+        silent = [e for e in calls if e.input_tokens is None and e.output_tokens is None]
+        used_nothing = len([e for e in silent if e.error_type])
+        row.model_calls += sign * len(calls)
+        row.usage_known += sign * (len(calls) - len(silent) + used_nothing)
+        row.unpriced += sign * len([e for e in calls if e.cost is None and not (e.error_type and e in silent)])
+        row.input_tokens += sign * sum([e.input_tokens or 0 for e in users])
+        row.output_tokens += sign * sum([e.output_tokens or 0 for e in users])
+        row.cache_read_tokens += sign * sum([e.cache_read_tokens or 0 for e in users])
+        row.cache_write_tokens += sign * sum([e.cache_write_tokens or 0 for e in users])
+        row.reasoning_tokens += sign * sum([e.reasoning_tokens or 0 for e in users])
 
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell."""
         if self._tangled:
             repeated = repetitions(self._spans)
-            for event in self._spans:
-                if (event.hash in repeated) != (event.hash in self._repeated):
-                    self._count(event, -1 if event.hash in repeated else 1)
+            self._count([e for e in self._spans if e.hash in repeated - self._repeated], -1)
+            self._count([e for e in self._spans if e.hash in self._repeated - repeated], 1)
             self._repeated = repeated
 
     def run_failed(self) -> bool:

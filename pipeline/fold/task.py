@@ -15,6 +15,7 @@ from pipeline.fold.message import Arrived
 from pipeline.fold.spans import Spans
 from schemas.event import BY_TRACE, FORWARDED, Event
 from schemas.rows import LOG_ONLY, TaskRow
+from schemas.units import UINT64_MAX
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
 
 Rank = tuple[int, ...]
@@ -110,23 +111,24 @@ class Task:
         return new, following
 
     def _work_of_actions(self, new: Sequence[Arrived]) -> None:
-        row = self.row
-        self._spans_of().actions([event for _, _, event, _ in new])
-        row.last_at = max(row.last_at, *[event.at for _, _, event, _ in new])
-        row.last_seen = max(row.last_seen, *[seen for _, seen, _, _ in new])
-        named = self._dimensioned_by
-        for _, _, event, _ in new:
-            if event.trace_id not in row.trace_ids:
-                self._traced(event)
-            if event.task_source != row.task_source:
-                row.task_source = _surer(event.task_source, row.task_source)
-            if event.task_source == BY_TRACE and FORWARDED not in event.attributes:
-                self.kept.append(event)
-            if (1, -event.at, event.hash) > named or any(self._unnamed(event)):
-                self._dimensions(event)
-                named = self._dimensioned_by
+        row, events = self.row, [event for _, _, event, _ in new]
+        self._spans_of().actions(events)
         row.events += len(new)
         row.seq = new[-1][0]
+        ended = [event.at for event in events]
+        row.last_at = max(row.last_at, *ended)
+        row.last_seen = max(row.last_seen, *[seen for _, seen, _, _ in new])
+        if {event.trace_id for event in events}.difference(row.trace_ids):
+            for event in events:
+                self._traced(event)
+        for source in {event.task_source for event in events}:
+            row.task_source = _surer(source, row.task_source)
+            if source == BY_TRACE:
+                self.kept += [e for e in events if e.task_source == BY_TRACE and FORWARDED not in e.attributes]
+        # No event outranks one that ended first and has the greatest hash; most batches name nothing new.
+        if (1, -min(ended), UINT64_MAX) > self._dimensioned_by or any(map(any, map(self._unnamed, events))):
+            for event in events:
+                self._dimensions(event)
 
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell. Call it before the row is read."""
@@ -146,8 +148,7 @@ class Task:
         row = self.row
         row.last_at = max(row.last_at, event.at)
         row.last_seen = max(row.last_seen, seen)
-        if event.trace_id not in row.trace_ids:
-            self._traced(event)
+        self._traced(event)
         self._dimensions(event)
         if not self._agentic and not (event.kind == _OTHER and event.task_source == BY_TRACE and not event.explicit):
             self._agentic = True
@@ -155,7 +156,7 @@ class Task:
             row.status = _FINISHED if self._claim else _OPEN
 
     def _traced(self, event: Event) -> None:
-        if event.trace_id:
+        if event.trace_id and event.trace_id not in self.row.trace_ids:
             self.row.trace_ids = sorted([*self.row.trace_ids, event.trace_id])
 
     # --- spans -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The second stage: batches of `agent.actions` into the store, folding one batch while the last is written.
+"""The second stage: batches of `agent.actions` into the store: one is written, one folded, one gathered at a time.
 
 Folding and writing have a thread each, so the event loop stays free to keep the group membership.
 """
@@ -37,7 +37,7 @@ class Arrival(NamedTuple):
 
 
 class Folding:
-    """Folds and writes. `fold` returns once the batch before is written; the acks come in their order."""
+    """Folds and writes. `fold` returns once the batch before is folded; the acks come in their order."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Folding:
         self._folds: dict[int, PartitionFold] = {}
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._folding: asyncio.Task[None] | None = None
         self._in_flight: Future[None] | None = None
         self._acking: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -60,16 +61,22 @@ class Folding:
     async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[int, int], Awaitable[None]]) -> None:
         """Fold a batch and start to write it; `ack(start, end)` is called when those arrivals are durable.
 
-        Raises what the fold raises, and Tripped before it folds: the process must stop then.
+        Raises what the fold of an earlier batch raised, Tripped among it: the process must stop then. The next batch
+        comes soon, since clock messages do.
         """
-        loop = asyncio.get_running_loop()
         for start, end in self._chunks(arrivals):
-            snapshot, positions = await loop.run_in_executor(self._compute, self._fold, arrivals[start:end])
-            await self._forward(self._by_partition(snapshot.forwards))
-            if self._acking is not None:
-                await self._acking
-            self._in_flight = self._writing.submit(self._write, snapshot, positions)
-            self._acking = asyncio.create_task(self._finish(self._in_flight, partial(ack, start, end)))
+            if self._folding is not None:
+                await self._folding
+            self._folding = asyncio.create_task(self._fold_and_write(arrivals[start:end], partial(ack, start, end)))
+
+    async def _fold_and_write(self, arrivals: Sequence[Arrival], ack: Callable[[], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        snapshot, positions = await loop.run_in_executor(self._compute, self._fold, arrivals)
+        await self._forward(self._by_partition(snapshot.forwards))
+        if self._acking is not None:
+            await self._acking
+        self._in_flight = self._writing.submit(self._write, snapshot, positions)
+        self._acking = asyncio.create_task(self._finish(self._in_flight, ack))
 
     def _by_partition(self, forwards: Sequence[tuple[str, bytes]]) -> dict[int, list[bytes]]:
         lines: dict[int, list[bytes]] = {}
@@ -79,6 +86,8 @@ class Folding:
 
     async def drain(self) -> None:
         """Return when everything folded is written and acked."""
+        if self._folding is not None:
+            await self._folding
         if self._acking is not None:
             await self._acking
 
