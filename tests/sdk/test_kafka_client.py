@@ -10,7 +10,7 @@ import pytest
 from kafka import errors
 from trueup import kafka_client
 from trueup.kafka_client import CLIENT_NAME
-from trueup.producer import Trouble
+from trueup.producer import Failure, Trouble
 from trueup.settings import KafkaSettings
 
 
@@ -32,11 +32,27 @@ from trueup.settings import KafkaSettings
     ],
 )
 def test_what_each_error_of_the_client_means(error: BaseException, trouble: Trouble) -> None:
-    answers: list[object] = []
-    kafka_client._failed(answers.append, error)
-    (failure,) = answers
-    assert failure.trouble is trouble  # type: ignore[attr-defined]
-    assert type(error).__name__ in failure.text  # type: ignore[attr-defined]
+    (failure,) = failures(error)
+    assert failure.trouble is trouble
+    assert type(error).__name__ in failure.text
+
+
+def test_a_refused_message_ends_a_producer_and_the_rest_is_for_the_next_one() -> None:
+    """An idempotent producer fails everything after a hole in its sequence numbers, with the error of the first."""
+    found = failures(errors.MessageSizeTooLargeError(), errors.MessageSizeTooLargeError(), errors.InvalidTopicError())
+    assert [failure.trouble for failure in found] == [Trouble.TOO_LARGE, Trouble.CONNECTION, Trouble.CONNECTION]
+    found = failures(errors.KafkaTimeoutError(), errors.MessageSizeTooLargeError(), errors.KafkaTimeoutError())
+    assert [failure.trouble for failure in found] == [Trouble.CONNECTION, Trouble.TOO_LARGE, Trouble.CONNECTION]
+
+
+def failures(*happened: BaseException) -> list[Failure]:
+    """What one producer answers when these come in this order."""
+    producer = object.__new__(kafka_client.KafkaPython)
+    producer._ended = False
+    answers: list[Failure | None] = []
+    for error in happened:
+        producer._failed(answers.append, error)
+    return [answer for answer in answers if answer is not None]
 
 
 def test_a_closed_port_is_found_without_the_client_and_its_noise(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,11 +31,16 @@ def connect(settings: KafkaSettings) -> KafkaPython:
 
 
 class KafkaPython:
-    """A KafkaProducer that can be closed at any time without waiting."""
+    """An idempotent KafkaProducer that can be closed at any time without waiting.
+
+    A refused message leaves a hole in its sequence numbers, and ends it: whatever else it has fails with it, and
+    is for the next producer.
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
         from kafka.partitioner import StickyPartitioner
 
+        self._ended = False
         self._client = _producer_class()(
             client_id=f"{CLIENT_NAME}-{os.getpid()}-{next(_numbers)}",
             partitioner=StickyPartitioner(),
@@ -51,7 +56,7 @@ class KafkaPython:
         except KafkaTimeoutError as error:
             raise TopicUnavailableError(str(error)) from error
         future.add_callback(partial(_acknowledged, done))
-        future.add_errback(partial(_failed, done))
+        future.add_errback(partial(self._failed, done))
 
     def close(self) -> None:
         """See Producer.close."""
@@ -60,13 +65,14 @@ class KafkaPython:
         except Exception:
             logger.exception("the Kafka client did not close")
 
+    def _failed(self, done: Done, error: BaseException) -> None:
+        trouble = Trouble.CONNECTION if self._ended else _trouble(error)
+        self._ended = self._ended or trouble is not Trouble.CONNECTION
+        done(Failure(trouble, f"{type(error).__name__}: {error}"))
+
 
 def _acknowledged(done: Done, _metadata: object) -> None:
     done(None)
-
-
-def _failed(done: Done, error: BaseException) -> None:
-    done(Failure(_trouble(error), f"{type(error).__name__}: {error}"))
 
 
 def _trouble(error: BaseException) -> Trouble:

@@ -101,9 +101,7 @@ class KafkaSettings:
             "max_request_size": self.max_request_size + RECORD_OVERHEAD,
             "batch_size": min(BATCH_BYTES, self.max_request_size),
             "acks": "all",
-            # A retried message may arrive twice, which changes nothing: every event has an identity. With
-            # idempotence, kafka-python 3.0 fails everything that follows the first message a broker refuses.
-            "enable_idempotence": False,
+            "enable_idempotence": True,
             "delivery_timeout_ms": max(int(self.delivery_timeout * 1000), REQUEST_TIMEOUT_MS + self.linger_ms),
             "request_timeout_ms": REQUEST_TIMEOUT_MS,
             "max_block_ms": MAX_BLOCK_MS,
