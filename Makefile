@@ -6,7 +6,7 @@ VENV := .venv
 TRUEUP := $(VENV)/bin/trueup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up demo kafka test check bench clean
+.PHONY: help setup lock up demo kafka test check chaos bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ test: setup  ## every test this machine has the components for
 
 check: setup  ## format, lint, types, layers, dependencies
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports && $(VENV)/bin/deptry .
+
+chaos: setup  ## faults at random on Apache Kafka, then the audit; SECONDS=180 SEED=1
+	@$(VENV)/bin/python -m chaos --seconds $(or $(SECONDS),180) $(if $(SEED),--seed $(SEED))
 
 bench: setup  ## events per second, CPU, memory and latency, beside a plain Faust application
 	@$(VENV)/bin/python -m bench
