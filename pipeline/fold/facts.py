@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow, other_costs
+from schemas.rows import COUNTS, INDEX, TaskRow, WindowKey, WindowRow, other_costs
 from schemas.units import MINUTE_US, bucket
 from schemas.words import OVERRIDES, Intervention, Outcome, TaskStatus, Verdict
 
@@ -12,10 +12,10 @@ UNCLASSIFIED = "unclassified"
 
 
 class Facts(NamedTuple):
-    """A task's part of the window `key`; `counts` in the order of COUNTS."""
+    """A task's part of the window `key`. `counts` by name, those that are left out are 0."""
 
     key: WindowKey
-    counts: tuple[int, ...]
+    counts: dict[str, int]
     cycle_us: int | None
     """Bucket of the time from start to finish."""
     latency_us: dict[int, int]
@@ -42,8 +42,7 @@ def facts(row: TaskRow) -> Facts | None:
     if key is None:
         return None
     finished = row.status == TaskStatus.FINISHED
-    counts = dict.fromkeys(COUNTS, 0)
-    counts["tasks_finished" if finished else "tasks_abandoned"] = 1
+    counts = {"tasks_finished" if finished else "tasks_abandoned": 1}
     _count_work(row, counts)
     if finished:
         counts[f"claimed_{row.claim}"] = 1
@@ -51,15 +50,17 @@ def facts(row: TaskRow) -> Facts | None:
         _count_people(row, counts)
         _count_cost(row, counts)
     cycle = bucket(max(0, row.claim_at - row.start_at)) if finished and row.start_at else None
-    return Facts(key, tuple(counts.values()), cycle, dict(row.latency_us), dict(row.scores) if finished else {})
+    return Facts(key, counts, cycle, dict(row.latency_us), dict(row.scores) if finished else {})
 
 
 def _count_work(row: TaskRow, counts: dict[str, int]) -> None:
-    for name in (
-        "actions", "action_errors", "model_calls", "tool_calls", "tool_errors", "input_tokens",
-        "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    ):  # fmt: skip
-        counts[name] = getattr(row, name)
+    if not row.actions:
+        return
+    counts["actions"], counts["action_errors"] = row.actions, row.action_errors
+    counts["model_calls"], counts["input_tokens"] = row.model_calls, row.input_tokens
+    counts["output_tokens"], counts["reasoning_tokens"] = row.output_tokens, row.reasoning_tokens
+    counts["cache_read_tokens"], counts["cache_write_tokens"] = row.cache_read_tokens, row.cache_write_tokens
+    counts["tool_calls"], counts["tool_errors"] = row.tool_calls, row.tool_errors
 
 
 def _count_verdict(row: TaskRow, counts: dict[str, int]) -> None:
@@ -78,11 +79,13 @@ def _count_verdict(row: TaskRow, counts: dict[str, int]) -> None:
 
 
 def _count_people(row: TaskRow, counts: dict[str, int]) -> None:
-    counts["overridden"] = any(kind in OVERRIDES for kind in row.interventions)
-    counts["escalated"] = Intervention.ESCALATED in row.interventions
-    counts["approved"] = Intervention.APPROVED in row.interventions
-    counts["human_us"] = row.human_us
-    counts["answered"], counts["complaints"] = row.answered, row.complaint
+    if row.interventions:
+        counts["overridden"] = any(kind in OVERRIDES for kind in row.interventions)
+        counts["escalated"] = Intervention.ESCALATED in row.interventions
+        counts["approved"] = Intervention.APPROVED in row.interventions
+        counts["human_us"] = row.human_us
+    if row.answered:
+        counts["answered"], counts["complaints"] = row.answered, row.complaint
     if row.satisfaction is not None:
         counts["satisfaction_known"], counts["satisfaction_micro"] = 1, row.satisfaction
 
@@ -116,7 +119,8 @@ class Change:
 
     def add(self, part: Facts, sign: int) -> None:
         """A contribution comes (`sign` 1) or goes (-1)."""
-        self.counts = [a + sign * b for a, b in zip(self.counts, part.counts, strict=True)]
+        for name, n in part.counts.items():
+            self.counts[INDEX[name]] += sign * n
         if part.cycle_us is not None:
             _merge(self.cycle_us, {part.cycle_us: 1}, sign)
         _merge(self.latency_us, part.latency_us, sign)
