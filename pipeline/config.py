@@ -7,7 +7,6 @@ Order of precedence: environment (`TRUEUP_KAFKA__BOOTSTRAP=…`), then the file 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -17,11 +16,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
     ValidationError,
     field_validator,
@@ -34,56 +29,36 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from pipeline.alerter.settings import AlerterSettings
+from pipeline.notify.settings import NotifySettings
+from pipeline.section import ConfigError, Duration, Section, parse_duration, secret_of, show_duration
 from schemas.mapping.reader import Reader
 from schemas.mapping.records import Limits
 from schemas.prices import PROVIDERS, per_token
 from schemas.units import millionths
 
+__all__ = [
+    "ClickHouse",
+    "ConfigError",
+    "Duration",
+    "Http",
+    "Kafka",
+    "LimitSettings",
+    "OwnPriceSettings",
+    "Privacy",
+    "Scale",
+    "Section",
+    "Settings",
+    "Usd",
+    "Worker",
+    "Workflow",
+    "load",
+    "parse_duration",
+    "show_duration",
+]
+
 _LIMITS = Limits()
 MILLION = 1_000_000
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text says what, why and the fix."""
-
-
-def parse_duration(value: Any) -> int:
-    """Seconds of `90`, `30s`, `15m`, `2h` or `1d`. Raises ValueError."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    found = re.fullmatch(r"(\d{1,9})([smhd]?)", value.strip()) if isinstance(value, str) else None
-    if not found:
-        raise ValueError(f"{value!r} is not a duration; write 30s, 15m, 2h or 1d")
-    return int(found[1]) * _UNITS.get(found[2], 1)
-
-
-def show_duration(seconds: int) -> str:
-    """The shortest exact spelling of a duration."""
-    for unit in "dhm":
-        if seconds and seconds % _UNITS[unit] == 0:
-            return f"{seconds // _UNITS[unit]}{unit}"
-    return f"{seconds}s"
-
-
-Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(show_duration, return_type=str)]
-
-
-class Section(BaseModel):
-    """A part of the configuration. A name it does not know is an error, not a silent nothing."""
-
-    model_config = ConfigDict(extra="forbid", validate_default=True)
-
-
-def _secret(value: SecretStr | None, file: Path | None) -> str:
-    if file is not None:
-        try:
-            return file.read_text().strip()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read the secret in {file}: {error.strerror}; check the path and its rights"
-            ) from None
-    return value.get_secret_value() if value is not None else ""
 
 
 class Kafka(Section):
@@ -118,7 +93,7 @@ class Kafka(Section):
     @property
     def password(self) -> str:
         """The SASL password, from the file if one is named."""
-        return _secret(self.sasl_password, self.sasl_password_file)
+        return secret_of(self.sasl_password, self.sasl_password_file)
 
 
 class ClickHouse(Section):
@@ -136,16 +111,18 @@ class ClickHouse(Section):
     @property
     def secret(self) -> str:
         """The password, from the file if one is named."""
-        return _secret(self.password, self.password_file)
+        return secret_of(self.password, self.password_file)
 
 
 class Worker(Section):
     """How the worker batches."""
 
     messages: int = Field(500, ge=1, description="most Kafka messages in a batch")
-    events: int = Field(50_000, ge=1, description="most events folded before they are written")
+    events: int = Field(100_000, ge=1, description="most events folded before they are written")
     linger: float = Field(0.2, gt=0, le=60, description="seconds to wait for a batch to fill")
-    rows_held: int = Field(5_000, ge=100, description="closed tasks, and windows, kept in memory per partition")
+    rows_held: int = Field(
+        1_000, ge=100, description="closed tasks kept in memory per partition, and five times as many windows"
+    )
     clock: float = Field(5.0, gt=0, description="seconds between clock events")
     commit: float = Field(1.0, gt=0, description="seconds between commits of offsets")
 
@@ -237,6 +214,8 @@ class Settings(BaseSettings):
     http: Http = Http()
     limits: LimitSettings = LimitSettings()
     privacy: Privacy = Privacy()
+    alerter: AlerterSettings = AlerterSettings()
+    notify: NotifySettings = NotifySettings()
     abandon_after: Duration = Field(3_600, description="silence after which an open task is abandoned")
     workflows: dict[str, Workflow] = Field(default_factory=dict, description="by workflow name")
     human_usd_per_hour: dict[str, float] = Field(

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -101,11 +101,22 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _nested() -> Iterator[tuple[str, type[BaseModel]]]:
-    """Models within maps and lists: `workflows.NAME`."""
-    for name, field in Settings.model_fields.items():
-        inner = getattr(field.annotation, "__args__", ())
-        if inner and isinstance(inner[-1], type) and issubclass(inner[-1], BaseModel):
-            yield f"{name}.{'NAME' if len(inner) > 1 else 'N'}", inner[-1]
+    """Models within maps and lists: `workflows.NAME`, `notify.receivers.N: webhook`."""
+    sections = [("", Settings), *((f"{name}.", _section(field)) for name, field in Settings.model_fields.items())]
+    for prefix, section in sections:
+        for name, field in section.model_fields.items() if section else ():
+            models = [] if _section(field) else list(_models(field.annotation))
+            place = f"{prefix}{name}.{'NAME' if get_origin(field.annotation) is dict else 'N'}"
+            for model in models:
+                kind = f": {get_args(model.model_fields['type'].annotation)[0]}" if len(models) > 1 else ""
+                yield place + kind, model
+
+
+def _models(kind: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for inner in get_args(kind):
+        yield from _models(inner)
 
 
 def _settings(prefix: str, fields: list[tuple[str, FieldInfo]]) -> Iterator[str]:

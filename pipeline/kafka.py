@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +59,7 @@ def ensure_topics(settings: Settings) -> None:
             admin.close()
         consumer = KafkaConsumer(**client_options(settings))
         try:
-            found = len(consumer.partitions_for_topic(k.actions_topic) or ())
+            found = _partitions(consumer, k.actions_topic)
         finally:
             consumer.close()
     except KafkaError as error:
@@ -68,6 +69,14 @@ def ensure_topics(settings: Settings) -> None:
             f"{k.actions_topic} has {found} partitions and kafka.partitions says {k.partitions}; "
             "set kafka.partitions to what it has, or recreate the topic and raise kafka.epoch"
         )
+
+
+def _partitions(consumer: Any, topic: str) -> int:
+    """How many partitions a topic has. Not every broker knows at once of one that was just created."""
+    deadline = time.monotonic() + ANSWER_MS / 1_000
+    while not (found := consumer.partitions_for_topic(topic)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return len(found or ())
 
 
 def _create(admin: Any, topic: Any) -> None:

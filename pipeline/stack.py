@@ -1,4 +1,4 @@
-"""The whole of Trueup on this machine: broker, ClickHouse engine, worker; for `up`, `try` and `demo`."""
+"""The whole of Trueup on this machine: broker, ClickHouse engine, worker, alerter; for `up`, `try` and `demo`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from urllib.request import urlopen
 
 import yaml
 from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
 
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
@@ -37,16 +39,25 @@ class Stack:
     """`with Stack(settings) as stack`: everything runs, `stack.settings` says where. Raises StartError.
 
     Ports are those of the settings, 0 for free ones. Without `data`, ClickHouse's tables are temporary;
-    Kafka's log always is, so a restart with `data` keeps results and begins a new epoch of the log.
+    Kafka's log always is, so a restart with `data` keeps results and begins a new epoch of the log. The alerter
+    runs only `with_alerter`.
     """
 
     def __init__(
-        self, settings: Settings, *, data: Path | None = None, kafka_port: int = 0, clickhouse_port: int = 0
+        self,
+        settings: Settings,
+        *,
+        data: Path | None = None,
+        kafka_port: int = 0,
+        clickhouse_port: int = 0,
+        with_alerter: bool = False,
     ) -> None:
         self._given, self._data = settings, data
         self._kafka_port, self._clickhouse_port = kafka_port, clickhouse_port
+        self._with_alerter = with_alerter
         self._exit = ExitStack()
         self.worker: ChildProcess | None = None
+        self.alerter: ChildProcess | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -78,6 +89,7 @@ class Stack:
                     }
                 ),
                 "worker": self._given.worker.model_copy(update={"commit": min(self._given.worker.commit, 0.25)}),
+                "alerter": self._given.alerter.model_copy(update={"port": self._given.alerter.port or free_port()}),
                 "http": self._given.http.model_copy(update={"port": self._given.http.port or free_port()}),
             }
         )
@@ -88,11 +100,17 @@ class Stack:
         address = address_of(self.settings)
         migrate(address, retention_days=self.settings.clickhouse.retention_days)
         ensure_topics(self.settings)
-        self.worker = ChildProcess(
-            "the worker", [sys.executable, "-P", "-m", "pipeline.cli", "worker", "--config", str(self.config)]
-        )
-        self._exit.callback(self.worker.stop)
+        self.worker = self._child("worker")
+        if self._with_alerter:
+            self.alerter = self._child("alerter")
         self.client: Client = connect(address)
+
+    def _child(self, command: str) -> ChildProcess:
+        """A process of ours, until the stack ends."""
+        arguments = [sys.executable, "-P", "-m", "pipeline.cli", command, "--config", str(self.config)]
+        child = ChildProcess(f"the {command}", arguments)
+        self._exit.callback(child.stop)
+        return child
 
     def _new_epoch(self) -> None:
         """The broker's log starts anew, so positions of an earlier run must not be compared with it."""
@@ -109,19 +127,27 @@ class Stack:
         http = self.settings.http
         return f"http://{http.host}:{http.port}"
 
+    @property
+    def alerter_url(self) -> str:
+        """Where the alerter tells how it is."""
+        return f"http://{self.settings.http.host}:{self.settings.alerter.port}"
+
     def wait_until_ready(self) -> None:
         """Return when the worker has its partitions: before that, nothing lands. Raises StartError."""
         if self.worker is not None:
             self.worker.wait_until(lambda: _answers(f"{self.health_url}/readyz"), READY_SECONDS)
 
     def last_words(self) -> str:
-        """The last lines that the worker wrote."""
-        return self.worker.tail() if self.worker else ""
+        """The last lines that the worker wrote; of the alerter, if only that has stopped."""
+        stopped = self.alerter if self.alerter is not None and not self.alerter.running else None
+        child = stopped if stopped is not None and self.worker is not None and self.worker.running else self.worker
+        return child.tail() if child else ""
 
     @property
     def alive(self) -> bool:
-        """Whether the worker still runs."""
-        return self.worker is not None and self.worker.running
+        """Whether the worker still runs, and the alerter if there is one."""
+        children = [self.worker, *([self.alerter] if self._with_alerter else [])]
+        return all(child is not None and child.running for child in children)
 
 
 def _answers(url: str) -> bool:
@@ -133,6 +159,14 @@ def _answers(url: str) -> bool:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """The settings as YAML has them. The local stack has no secrets."""
-    plain: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+    """The settings as YAML has them, secrets of receivers included: the file is in a folder of this user alone."""
+    plain: dict[str, Any] = to_jsonable_python(_revealed(settings.model_dump(exclude_none=True)))
     return plain
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: _revealed(inner) for name, inner in value.items()}
+    return [_revealed(inner) for inner in value] if isinstance(value, list) else value

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from pipeline.cli import exits
-from pipeline.cli.commands import data, deadletter, demo, operate, read, run
+from pipeline.cli.commands import alerts, data, deadletter, demo, operate, read, run, slo
 
 NEXT = """\
 Trueup measures what AI agents did, and whether it was true.
@@ -24,7 +24,7 @@ trueup --help lists every command; trueup COMMAND --help explains one."""
 app = typer.Typer(
     name="trueup", no_args_is_help=False, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-for module in (run, demo, data, read, deadletter, operate):
+for module in (run, demo, data, read, slo, alerts, deadletter, operate):
     module.register(app)
 
 

@@ -22,13 +22,14 @@ import msgspec
 import structlog
 
 from pipeline.config import Settings
+from pipeline.health import serve_health
 from pipeline.normalise.normaliser import Normaliser, Packed, pack
 from pipeline.normalise.origin import origin_of
 from pipeline.worker import kafka
 from pipeline.worker.breaker import Breaker, Tripped
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
-from pipeline.worker.health import Health, serve_health
+from pipeline.worker.health import Health
 from schemas.rows import DeadLetter, Replay
 from sinks.port import Store
 

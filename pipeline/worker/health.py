@@ -1,18 +1,13 @@
-"""Is the worker alive, is it ready, what has it done: /livez, /readyz, /metrics."""
+"""Is the worker ready, and what has it done."""
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from pipeline.config import Http
 from pipeline.normalise.normaliser import Packed
 from pipeline.worker.folding import Arrival, Folding
 
@@ -85,41 +80,3 @@ class Health:
             said = "does not let the worker in" if outage.barred else "has been away"
             why.append(f"ClickHouse {said} for {away:.0f} s: {outage.error}. Events wait in Kafka")
         return not why, {"ready": not why, "why": why, "partitions": self._partitions}
-
-
-@contextmanager
-def serve_health(health: Health, http: Http) -> Iterator[int]:
-    """Serve in a thread; yields the port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, kind, body = respond(health, self.path.split("?")[0])
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Probes are not news."""
-
-    server = ThreadingHTTPServer((http.host, http.port), Handler)
-    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def respond(health: Health, path: str) -> tuple[int, str, bytes]:
-    """Status, content type and body of a health path."""
-    if path == "/livez":
-        return 200, "text/plain", b"ok\n"
-    if path == "/readyz":
-        ready, detail = health.ready()
-        return (200 if ready else 503), "application/json", json.dumps(detail).encode() + b"\n"
-    if path == "/metrics":
-        return 200, "text/plain; version=0.0.4", generate_latest(health.registry)
-    return 404, "text/plain", b"try /livez, /readyz or /metrics\n"

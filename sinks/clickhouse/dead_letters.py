@@ -68,9 +68,9 @@ def dead_letters(
     if wanted.state is not None:
         only("state = {state:String}", state=wanted.state)
     if wanted.start is not None:
-        only("received >= fromUnixTimestamp({start:UInt32}, 'UTC')", start=wanted.start)
+        only("received >= toDateTime({start:UInt32}, 'UTC')", start=wanted.start)
     if wanted.end is not None:
-        only("received < fromUnixTimestamp({end:UInt32}, 'UTC')", end=wanted.end)
+        only("received < toDateTime({end:UInt32}, 'UTC')", end=wanted.end)
     if wanted.position is not None:
         at = wanted.position
         only("topic = {topic:String} AND partition = {partition:UInt16}", topic=at.topic, partition=at.partition)

@@ -50,7 +50,8 @@ class Composed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.kafka, self.kafka_host, controller, self.worker_port = (f"127.0.0.1:{free_port()}" for _ in range(4))
+        ports = (f"127.0.0.1:{free_port()}" for _ in range(5))
+        self.kafka, self.kafka_host, controller, self.worker_port, self.alerter_port = ports
         self._running: list[ChildProcess] = []
         self.replaced = {
             "kafka:19092": self.kafka,
@@ -59,6 +60,7 @@ class Composed:
             "127.0.0.1:9092": self.kafka_host,
             "127.0.0.1:9093": controller,
             "127.0.0.1:8080": self.worker_port,
+            "127.0.0.1:8090": self.alerter_port,
             "/var/lib/kafka/data": str(folder / "kafka"),
             "/run/secrets": str(folder / "secrets"),
             "/etc/trueup/create-topics.sh": str(ROOT / "deploy" / "kafka" / "create-topics.sh"),

@@ -211,6 +211,18 @@ def test_an_agents_span_goes_all_the_way_and_every_health_check_passes(
     wait_until(lambda: finished_tasks(composed) == 1)
 
 
+def test_the_alerter_is_healthy_with_the_rights_of_its_user(
+    composed: Composed, topics: dict[str, int], tables: None
+) -> None:
+    service = SERVICES["alerter"]
+    healthy = [sys.executable, *service["healthcheck"]["test"][2:]]
+    assert composed.run(healthy, {}).returncode != 0
+
+    environment = composed.environment("alerter") | {"TRUEUP_ALERTER__PORT": composed.alerter_port.partition(":")[2]}
+    composed.start("alerter", [str(TRUEUP), *service["command"]], environment)
+    wait_until(lambda: composed.run(healthy, {}).returncode == 0)
+
+
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 

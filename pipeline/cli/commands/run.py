@@ -25,7 +25,7 @@ def up(
     ] = 8123,
     config: Config = None,
 ) -> None:
-    """Start the local stack: a Kafka-compatible broker, the ClickHouse engine and the worker, until Ctrl-C.
+    """Start the local stack: a Kafka-compatible broker, the ClickHouse engine, worker and alerter, until Ctrl-C.
 
     Everything listens on loopback only. Kafka's log is in memory; with --data ClickHouse's tables stay.
     """
@@ -38,14 +38,16 @@ def up(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Stack(load(config), data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port) as stack:
+    ports = {"kafka_port": kafka_port, "clickhouse_port": clickhouse_port}
+    with Stack(load(config), data=data, with_alerter=True, **ports) as stack:
         kafka, clickhouse = stack.settings.kafka.bootstrap, stack.settings.clickhouse.url
         typer.echo(f"Kafka       {kafka}\nClickHouse  {clickhouse}\nworker      {stack.health_url}/readyz", err=True)
+        typer.echo(f"alerter     {stack.alerter_url}/readyz", err=True)
         stack.wait_until_ready()
         typer.echo("Ready. Send OTLP to otlp_spans and otlp_logs, or `trueup replay FILE`; Ctrl-C stops.", err=True)
         while not stop.wait(0.5):
             if not stack.alive:
-                typer.echo(f"trueup: the worker has stopped. Its last words:\n{stack.last_words()}", err=True)
+                typer.echo(f"trueup: a process has stopped. Its last words:\n{stack.last_words()}", err=True)
                 raise typer.Exit(3)
     typer.echo("Stopped.", err=True)
 

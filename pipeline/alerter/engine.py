@@ -1,0 +1,149 @@
+"""One tick of the alerter: read what is stored, evaluate, store the transitions and then the states.
+
+Nothing is remembered between ticks but what can be read again: an alerter that stops anywhere goes on where what is
+stored ends, and two of them repeat each other harmlessly. A transition holds the state after it, so the two can never
+tell different stories: whatever was told is known.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pipeline.alerter.advance import Landed, Subject, advance
+from pipeline.alerter.held import Held, held
+from pipeline.slo.alert import Freezing, Observation
+from pipeline.slo.alert_state import AlertState
+from pipeline.slo.objective import Objective
+from pipeline.slo.observe import Measured, observations
+from sinks.objectives import ActionRow, ObjectiveStore, StateRow, TransitionRow
+
+EVALUATIONS = 5_000
+"""Most evaluations in one tick: what was missed for long is caught up with in several, each of them stored."""
+
+
+class Counts(Protocol):
+    """The counts of objectives."""
+
+    def refresh(self, objectives: Sequence[Objective], now: int) -> None:
+        """Bring the counts up to date. May block, and raise Transient."""
+
+    @property
+    def complete_until(self) -> int | None:
+        """The last minute whose counts have all landed; None: all that there are."""
+
+    def measured(self, objective: Objective) -> Measured:
+        """The counts of one objective."""
+
+    def remaining(self, objective: Objective, now: int) -> float | None:
+        """The signed share of its budget that is left, adjustments included; None without events."""
+
+
+class InForce(Protocol):
+    """The objectives in force."""
+
+    def objectives(self) -> Mapping[str, Objective]:
+        """By alert key. May block, and raise Transient."""
+
+    @property
+    def unreadable(self) -> frozenset[str]:
+        """Workflows some of whose objectives cannot be read: their alerts stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How to evaluate. `catch_up`: minutes that are caught up with at most after a stop; older ones are skipped."""
+
+    freezing: Freezing = Freezing()  # noqa: RUF009 - frozen
+    catch_up: int = 1_440
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What a tick did. `behind`: minutes are left that were missed; tick again."""
+
+    objectives: int
+    transitions: tuple[TransitionRow, ...]
+    behind: bool
+
+
+class Engine:
+    """Evaluates all objectives. Not for several threads."""
+
+    def __init__(self, store: ObjectiveStore, in_force: InForce, counts: Counts, policy: Policy) -> None:
+        self._store, self._in_force, self._counts, self._policy = store, in_force, counts, policy
+
+    def tick(self, now: int) -> Ticked:
+        """Evaluate every objective up to the minute `now`. Raises Transient; then nothing is lost: tick again."""
+        objectives = self._in_force.objectives()
+        self._counts.refresh(list(objectives.values()), now)
+        stored = {key: held(row) for key, row in self._store.states().items()}
+        actions = defaultdict[str, list[ActionRow]](list)
+        for action in self._store.actions():
+            actions[action.key].append(action)
+        most = max(EVALUATIONS // max(len(objectives), 1), 1)
+        behind, rows, news = False, list[StateRow](), list[TransitionRow]()
+        for key, objective in objectives.items():
+            before = self._resumed(stored.get(key) or Held(alert=AlertState(key=key)), now)
+            until = min(now, (before.alert.evaluated if before.alert.evaluated is not None else now) + most)
+            after, lines = self._follow(objective, before, actions[key], until)
+            behind = behind or until < now
+            news += lines
+            rows += [after.row()] if after != stored.get(key) else []
+        for key, ended in self._ended(objectives, stored).items():
+            after, steps = advance(ended, lambda _: (), (), now, Landed(None, Freezing(enabled=False)))
+            news += [step.row(self._subject(key)) for step in steps]
+            rows.append(after.row())
+        self._store.append(news)
+        self._store.append(rows)
+        return Ticked(len(objectives), tuple(news), behind)
+
+    def _follow(
+        self, objective: Objective, before: Held, actions: Sequence[ActionRow], until: int
+    ) -> tuple[Held, list[TransitionRow]]:
+        """The alert of an objective after the minute `until`, and the lines of its history that lead there."""
+        measured = self._counts.measured(objective)
+        before = before.model_copy(update={"lag": measured.lag})
+        landed = Landed(self._counts.complete_until, self._policy.freezing)
+        after, steps = advance(before, Observer(objective, measured), actions, until, landed)
+        if not steps:
+            return after, []
+        left = {"remaining": self._counts.remaining(objective, until)}
+        steps = [replace(step, after=step.after.model_copy(update=left)) for step in steps]
+        subject = Subject(objective.workflow.name, objective.slo, objective.name)
+        return after.model_copy(update=left), [step.row(subject) for step in steps]
+
+    def _resumed(self, state: Held, now: int) -> Held:
+        """The state to go on from: not further back than is caught up with."""
+        evaluated, earliest = state.alert.evaluated, now - self._policy.catch_up
+        if evaluated is None or evaluated >= earliest:
+            return state
+        return state.model_copy(update={"alert": state.alert.model_copy(update={"evaluated": earliest})})
+
+    def _ended(self, objectives: Mapping[str, Objective], states: Mapping[str, Held]) -> dict[str, Held]:
+        """Alerts that fire although their objective was taken back; those that cannot be read go on firing."""
+        firing = {key: state for key, state in states.items() if state.alert.level and key not in objectives}
+        subjects = {key: self._subject(key) for key in firing}
+        return {
+            key: state
+            for key, state in firing.items()
+            if subjects[key].workflow and subjects[key].workflow not in self._in_force.unreadable
+        }
+
+    def _subject(self, key: str) -> Subject:
+        """What an alert was about, by its history. An alert that fires has one."""
+        line = self._store.transitions(key=key, limit=1)[0]
+        return Subject(line.workflow, line.slo, line.objective)
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """What an objective's alert looks at in a minute. Slices depend on the minute, plain counts do not."""
+
+    objective: Objective
+    measured: Measured
+
+    def __call__(self, minute: int) -> tuple[Observation, ...]:
+        return observations(self.objective, self.measured, minute)

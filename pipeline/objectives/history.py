@@ -1,0 +1,174 @@
+"""What an owner promised, and what was moved since: the versions of a workflow's documents, read.
+
+What was committed last before the launch is the reference. The launch is the launch date of the version that was in
+force when it came: to postpone it afterwards moves nothing. An objective that came later, or of a workflow without a
+launch date, has its first committed version as reference.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from fractions import Fraction
+
+from pipeline.slo.budget import Terms
+from pipeline.slo.durations import spell_minutes
+from pipeline.slo.objective import Objective, Workflow
+from pipeline.slo.periods import RollingWindow, Window
+from pipeline.slo.resolve import DEFAULT_RETENTION, check
+from pipeline.slo.source import Problem
+from schemas.units import MINUTE_US
+from sinks.objectives import Version
+
+Name = tuple[str, str]
+"""An SLO, and one of its objectives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One version, read. Objectives with `problems` are missing: of another Trueup, or since retention was lowered."""
+
+    version: Version
+    objectives: Mapping[Name, Objective]
+    workflow: Workflow | None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def minute(self) -> int:
+        """When it was applied."""
+        return self.version.applied_at // MINUTE_US
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Something of a promise that was changed after it counted."""
+
+    what: str
+    before: str
+    after: str
+    by: str
+    at: int
+    """Microseconds."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What was promised, in which version, and whether that was before the launch (None: there is no launch date)."""
+
+    objective: Objective
+    version: Version
+    before_launch: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The editions of one workflow, the oldest first. At least one."""
+
+    editions: tuple[Edition, ...]
+
+    @property
+    def latest(self) -> Edition:
+        return self.editions[-1]
+
+    @property
+    def launch(self) -> int | None:
+        """The minute of the launch that counts; None as long as no date is given."""
+        launch: int | None = None
+        for edition in self.editions:
+            if launch is not None and edition.minute >= launch:
+                break
+            if edition.workflow is not None:  # else it has no objectives, and says nothing
+                given = edition.workflow.launch_date
+                launch = None if given is None else int(datetime.combine(given, time(), UTC).timestamp()) // 60
+        return launch
+
+    @property
+    def names(self) -> list[Name]:
+        """Every objective that has ever been, also those that were removed."""
+        return sorted({name for edition in self.editions for name in edition.objectives})
+
+    def reference(self, name: Name) -> Reference | None:
+        """What counts as promised of an objective; None if it was never more than a draft."""
+        committed = [e for e in self.editions if name in e.objectives and not e.objectives[name].draft]
+        if not committed:
+            return None
+        launch = self.launch
+        before = [edition for edition in committed if launch is not None and edition.minute < launch]
+        chosen = before[-1] if before else committed[0]
+        return Reference(chosen.objectives[name], chosen.version, None if launch is None else bool(before))
+
+    def moves(self, name: Name) -> list[Move]:
+        """What was changed since the reference, the oldest first."""
+        reference = self.reference(name)
+        if reference is None:
+            return []
+        moves: list[Move] = []
+        held = _promise(reference.objective)
+        since = next(at for at, edition in enumerate(self.editions) if edition.version is reference.version)
+        for edition in self.editions[since + 1 :]:
+            now, version = _promise(edition.objectives.get(name)), edition.version
+            moves += [
+                Move(what, held[what], now[what], version.by, version.applied_at, version.why)
+                for what in now
+                if held.get(what, now[what]) != now[what]
+            ]
+            held = {**held, **now}
+        return moves
+
+
+def histories(versions: Iterable[Version], retention: int = DEFAULT_RETENTION) -> dict[str, History]:
+    """By workflow, what its versions say; they come in their order. `retention`: minutes that counts are kept."""
+    editions: dict[str, list[Edition]] = defaultdict(list)
+    for version in versions:
+        editions[version.workflow].append(read(version, retention))
+    return {workflow: History(tuple(found)) for workflow, found in editions.items()}
+
+
+def read(version: Version, retention: int = DEFAULT_RETENTION) -> Edition:
+    """What a version says."""
+    checked = check([(f"{version.workflow} version {version.version}", version.text)], retention=retention)
+    mine = [each for each in checked.objectives if each.workflow.name == version.workflow]
+    workflow = mine[0].workflow if mine else None
+    return Edition(version, {(each.slo, each.name): each for each in mine}, workflow, checked.problems)
+
+
+def _promise(objective: Objective | None) -> dict[str, str]:
+    """What an objective promises, in words that can be compared."""
+    if objective is None:
+        return {"standing": "removed"}
+    alerting = objective.alerting
+    promise = {
+        "standing": objective.commitment.value,
+        "metric": objective.metric.name + (f" ({objective.category})" if objective.category else ""),
+        "target": percent(objective.target),
+        "window": spell_window(objective.window),
+        "counted by": spell_terms(objective.terms),
+        "case types": ", ".join(sorted(objective.case_types)) or "all",
+        "alert windows": ", ".join(map(str, alerting.rule.pairs)) if alerting.chosen else "default",
+    }
+    if objective.cap is not None:
+        promise["cap"] = f"{objective.cap.op} {objective.cap.limit.normalize():f} {objective.metric.unit}".rstrip()
+    return promise
+
+
+def percent(share: Fraction) -> str:
+    """A share as people write it: 99.9%."""
+    return f"{float(share * 100):.10g}%"
+
+
+def spell_window(window: Window) -> str:
+    """A window in words."""
+    if isinstance(window, RollingWindow):
+        return f"{window.duration} rolling"
+    return f"{window.duration} from {window.start:%Y-%m-%d %H:%M} {window.zone}"
+
+
+def spell_terms(terms: Terms) -> str:
+    """How a target is counted, in words."""
+    if terms.slicing is None:
+        return terms.method.value
+    good = f" good at {percent(terms.slicing.good_at)}" if terms.slicing.good_at is not None else ""
+    return f"{terms.method.value} of {spell_minutes(terms.slicing.minutes)}{good}"

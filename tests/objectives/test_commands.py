@@ -1,0 +1,198 @@
+"""`trueup slo` and `trueup alerts`, on a ClickHouse with tasks in it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from deploy.local.clickhouse import ClickHouse
+from pipeline.alerter.counts import LandedCounts
+from pipeline.alerter.engine import Engine, Policy
+from pipeline.alerter.in_force import StoredObjectives
+from schemas.rows import Envelope
+from sinks.clickhouse.client import Address, connect
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.objectives import ClickHouseObjectives
+from sinks.clickhouse.store import ClickHouseStore
+from tests.command import Trueup, runner
+from tests.objectives.documents import service, slo
+from tests.objectives.samples import row, us
+
+_databases = count()
+NOW = int(time.time()) // 60
+BY = ("--by", "Ada", "--why", "launch")
+
+
+@pytest.fixture(scope="module")
+def clickhouse() -> Iterator[ClickHouse]:
+    with ClickHouse() as running:
+        yield running
+
+
+@pytest.fixture
+def client(clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A database of the test's own, which the command is configured to use."""
+    database = f"commands_{next(_databases)}"
+    address = Address(port=clickhouse.port, database=database)
+    migrate(address, retention_days=0)
+    monkeypatch.setenv("TRUEUP_CLICKHOUSE__URL", clickhouse.url)
+    monkeypatch.setenv("TRUEUP_CLICKHOUSE__DATABASE", database)
+    monkeypatch.delenv("TRUEUP_CONFIG", raising=False)
+    return connect(address)
+
+
+@pytest.fixture
+def trueup(client: Client, capsys: pytest.CaptureFixture[str]) -> Trueup:
+    return runner(capsys)
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    file = tmp_path / "claims.yaml"
+    file.write_text(service(launch="2026-01-01") + slo())
+    return file
+
+
+def land(client: Client, good: int, bad: int) -> None:
+    """Tasks of this minute, folded to its end."""
+    rows = [row(f"good-{n}", NOW) for n in range(good)]
+    rows += [row(f"bad-{n}", NOW, claim="failure") for n in range(bad)]
+    store = ClickHouseStore(client)
+    store.write("tasks", [task.line() for task in rows])
+    store.write("envelopes", [Envelope(0, 0, 0, us(NOW + 1), 1, 0, 0).line()])
+
+
+def tick(client: Client, now: int = NOW) -> None:
+    """One evaluation."""
+    store = ClickHouseObjectives(client)
+    Engine(store, StoredObjectives(store, 576_000), LandedCounts(client, store, 0, 1), Policy()).tick(now)
+
+
+def parsed(text: str, key: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)[key]
+    return found
+
+
+def test_before_anything_is_applied_status_says_what_to_do(trueup: Trueup) -> None:
+    done = trueup("slo", "status")
+    assert (done.code, done.err) == (0, "no objectives are applied yet; `trueup slo apply FILE` does\n")
+
+
+def test_documents_with_problems_are_not_applied(trueup: Trueup, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(service() + slo(target="1.5"))
+    done = trueup("slo", "apply", str(file), *BY)
+    assert done.code == 2
+    assert f"{file}:" in done.err
+    assert "nothing was applied" in done.err
+    assert trueup("slo", "status", "--output", "json").out == '{\n "objectives": []\n}\n'
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(trueup: Trueup, document: Path) -> None:
+    assert trueup("slo", "apply", str(document), *BY, "--dry-run").err == "claims: version 1 would be in force\n"
+    assert trueup("slo", "apply", str(document), *BY).err == "claims: version 1 is in force\n"
+    assert trueup("slo", "apply", str(document), *BY).err == "claims: nothing changes\n"
+
+
+def test_a_target_that_was_lowered_after_launch_is_shown_as_moved_and_still_missed(
+    trueup: Trueup, client: Client, document: Path
+) -> None:
+    land(client, 7, 3)
+    trueup("slo", "apply", str(document), *BY)
+    document.write_text(service(launch="2026-01-01") + slo(target="0.5"))
+    moved = trueup("slo", "apply", str(document), "--by", "Bob", "--why", "too hard")
+    assert "after the commitment: target of success/right moved from 90% to 50%" in moved.err
+    done = trueup("slo", "status", "--output", "json")
+    (found,) = parsed(done.out, "objectives")
+    assert (done.code, found["current"]["met"], found["committed"]["met"], found["missed"]) == (1, True, False, True)
+    (move,) = found["moved"]
+    assert (move["before"], move["after"], move["by"], move["why"]) == ("90%", "50%", "Bob", "too hard")
+    table = trueup("slo", "status").out
+    for words in ("70.00%", "90%  MISSED", "50%", "Moved after the commitment", "Bob"):
+        assert words in table
+
+
+def test_a_target_that_is_met_is_exit_0(trueup: Trueup, client: Client, document: Path) -> None:
+    land(client, 10, 0)
+    trueup("slo", "apply", str(document), *BY)
+    assert trueup("slo", "status").code == 0
+    assert "+100%" in trueup("slo", "status", "--workflow", "claims").out
+
+
+def test_a_span_can_be_left_out_of_the_budget(trueup: Trueup, client: Client, document: Path) -> None:
+    land(client, 7, 3)
+    trueup("slo", "apply", str(document), *BY)
+    done = trueup(
+        "slo", "adjust", "claims", "--from", "2h", "--to", "2100-01-01", "--by", "Bob", "--why", "the bank was away"
+    )
+    assert done.code == 0, done.err
+    done = trueup("slo", "status", "--output", "json")
+    (found,) = parsed(done.out, "objectives")
+    assert (done.code, found["current"]["budget"]["denominator"], found["current"]["raw"]["denominator"]) == (0, 0, 10)
+    report = trueup("slo", "report", "claims").out
+    for words in ("the bank was away", "Versions", "launch", "Ada"):
+        assert words in report
+    told = json.loads(trueup("slo", "report", "claims", "--output", "json").out)
+    assert [each["by"] for each in told["adjustments"]] == ["Bob"]
+    assert [each["version"] for each in told["versions"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("slo", "report", "refunds"), "there are claims"),
+        (("slo", "status", "--workflow", "refunds"), "there are claims"),
+        (("slo", "adjust", "claims", "--from", "1h", "--to", "2h", *BY), "the span is empty"),
+        (("slo", "adjust", "claims", "--from", "2h", "--to", "1h", "--slo", "x", *BY), "choose of success/right"),
+        (("alerts", "ack", "zz", "--by", "Bob"), "alerts list --all"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "soon"), "not a duration"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "5s"), "less than a minute"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", " ", "--for", "5m"), "--why"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error_that_says_what_would(
+    trueup: Trueup, document: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    trueup("slo", "apply", str(document), *BY)
+    done = trueup(*arguments)
+    assert done.code == 2
+    assert says in " ".join(done.err.replace("│", " ").split())
+
+
+def test_an_alert_can_be_seen_acknowledged_silenced_and_its_history_read(
+    trueup: Trueup, client: Client, document: Path
+) -> None:
+    land(client, 0, 9)
+    trueup("slo", "apply", str(document), *BY)
+    assert trueup("alerts", "list").code == 0
+    tick(client)
+    done = trueup("alerts", "list", "--output", "json")
+    (alert,) = parsed(done.out, "alerts")
+    assert (done.code, alert["workflow"], alert["objective"], alert["level"]) == (1, "claims", "success/right", "page")
+    assert "9 of 9 bad" in alert["why"]
+    assert trueup("alerts", "ack", alert["key"], "--by", "Bob", "--why", "on it").code == 0
+    assert trueup("alerts", "silence", alert["key"][:5], "--by", "Bob", "--why", "known", "--for", "2h").code == 0
+    tick(client, NOW + 2)
+    (alert,) = parsed(trueup("alerts", "list", "--output", "json").out, "alerts")
+    assert alert["acknowledged_by"] == "Bob"
+    assert alert["silenced_until"] is not None
+    lines = parsed(trueup("alerts", "history", alert["key"], "--output", "json").out, "history")
+    assert [line["change"] for line in lines] == ["silenced", "acknowledged", "fired"]
+    assert "acknowledged by Bob: on it" in trueup("alerts", "history").out
+    assert "page" in trueup("slo", "report", "claims").out
+
+
+def test_what_does_not_fire_cannot_be_acknowledged(trueup: Trueup, client: Client, document: Path) -> None:
+    land(client, 9, 0)
+    trueup("slo", "apply", str(document), *BY)
+    tick(client)
+    (alert,) = parsed(trueup("alerts", "list", "--all", "--output", "json").out, "alerts")
+    done = trueup("alerts", "ack", alert["key"], "--by", "Bob")
+    assert (done.code, "nothing to" in done.err) == (2, True)
