@@ -1,0 +1,82 @@
+"""Workers reach every broker through its proxy only; everybody else reaches the brokers directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from chaos.cluster import Cluster
+from chaos.proxy import Network
+from deploy.kafka import distribution
+
+pytestmark = pytest.mark.e2e
+TOPIC = "through"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if reason := distribution.missing():
+        pytest.skip(reason)
+    with Network() as network, Cluster(1, network) as cluster:
+        admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+        admin.create_topics([NewTopic(TOPIC, 1, 1)])
+        admin.close()
+        yield cluster
+
+
+def passed(cluster: Cluster) -> int:
+    return sum(proxy.sent for proxy in cluster.proxies.values())
+
+
+def send(bootstrap: str, payload: bytes) -> None:
+    producer = KafkaProducer(bootstrap_servers=bootstrap)
+    producer.send(TOPIC, payload).get(30)
+    producer.close()
+
+
+def test_a_worker_s_connections_all_go_through_the_proxies(cluster: Cluster) -> None:
+    before = passed(cluster)
+    send(cluster.proxied, b"x" * 100_000)
+    assert passed(cluster) - before > 100_000
+
+
+def test_other_connections_do_not(cluster: Cluster) -> None:
+    before = passed(cluster)
+    send(cluster.bootstrap, b"x" * 100_000)
+    assert passed(cluster) == before
+
+
+def test_a_client_whose_connections_are_cut_goes_on(cluster: Cluster) -> None:
+    consumer = KafkaConsumer(TOPIC, bootstrap_servers=cluster.proxied, auto_offset_reset="earliest")
+    try:
+        send(cluster.bootstrap, b"before")
+        while b"before" not in _values(consumer):
+            pass
+        cluster.proxies[1].cut()
+        send(cluster.bootstrap, b"after")
+        while b"after" not in _values(consumer):
+            pass
+    finally:
+        consumer.close()
+
+
+def _values(consumer: KafkaConsumer) -> list[bytes]:
+    found = consumer.poll(timeout_ms=30_000)
+    assert found, "nothing came for 30 s"
+    return [record.value for records in found.values() for record in records]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_broker_that_was_ended_is_there_again_with_its_log(cluster: Cluster, end: str) -> None:
+    send(cluster.bootstrap, end.encode())
+    getattr(cluster, end)(1)
+    cluster.restart(1)
+    consumer = KafkaConsumer(TOPIC, bootstrap_servers=cluster.proxied, auto_offset_reset="earliest")
+    try:
+        while end.encode() not in _values(consumer):
+            pass
+    finally:
+        consumer.close()
