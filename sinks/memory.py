@@ -94,9 +94,14 @@ def _copy_task(row: TaskRow) -> TaskRow:
     return msgspec.json.decode(row.line(), type=TaskRow)
 
 
+def raw_head(partition: int, epoch: int) -> bytes:
+    """How the rows of a partition's `raw_events` begin: where an event came from. `%` puts in its seq."""
+    return b"[%d,%d,%%d," % (partition, epoch)
+
+
 def raw_line(partition: int, epoch: int, seq: int, tail: bytes) -> bytes:
-    """An event's line as a row of `raw_events`: where it came from, before what it says."""
-    return b"[%d,%d,%d," % (partition, epoch, seq) + tail
+    """An event as a row of `raw_events`."""
+    return raw_head(partition, epoch) % seq + tail
 
 
 def decode_raw(line: bytes) -> tuple[int, int, Event]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -44,17 +46,11 @@ class Message(NamedTuple):
     clock: Clock | None = None
     dead: int = 0
 
-    def sort_into(self, waiting: dict[str, list[Arrived]]) -> None:
+    def sort_into(self, waiting: defaultdict[str, list[Arrived]]) -> None:
         """Add the events to those of their tasks."""
-        seq, received = self.first, self.received
-        for event, tail in zip(self.events, self.tails, strict=True):
-            arrived = (seq, received, event, tail)
-            held = waiting.get(event.task_id)
-            if held is None:
-                waiting[event.task_id] = [arrived]
-            else:
-                held.append(arrived)
-            seq += 1
+        received = self.received
+        for seq, event, tail in zip(count(self.first), self.events, self.tails, strict=False):
+            waiting[event.task_id].append((seq, received, event, tail))
 
     @property
     def first(self) -> int:

@@ -15,6 +15,7 @@ Only finished and abandoned tasks are in a window, so the events of an open task
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
@@ -24,7 +25,7 @@ from pipeline.fold.task import Task, rebuild
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
-from sinks.memory import raw_line
+from sinks.memory import raw_head
 from sinks.port import Snapshot, Store
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
@@ -60,6 +61,8 @@ class PartitionFold:
         )
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
+        self._head = raw_head(partition, epoch)
+        self._looked_at: tuple[Sequence[Message], dict[str, None]] = (), {}
         self._keep_windows = keep if keep_windows is None else keep_windows
         self._forget()
 
@@ -87,7 +90,10 @@ class PartitionFold:
 
     def unheld(self, messages: Sequence[Message]) -> list[str]:
         """The tasks of these messages that are not in memory; none before anything is loaded."""
-        return [task_id for task_id in task_ids(messages) if task_id not in self._tasks] if self._loaded else []
+        if not self._loaded:
+            return []
+        self._looked_at = messages, task_ids(messages)
+        return [task_id for task_id in self._looked_at[1] if task_id not in self._tasks]
 
     def written(self, position: int) -> None:
         """Every snapshot up to `position` is durable: rows up to there may leave memory."""
@@ -181,10 +187,11 @@ class PartitionFold:
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
-        self._load_tasks(task_ids(messages), fresh, new)
+        looked_at, ids = self._looked_at
+        self._load_tasks(ids if looked_at is messages else task_ids(messages), fresh, new)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
             self._newest_window = self._store.newest_window(self.partition)
-        waiting: dict[str, list[Arrived]] = {}
+        waiting: defaultdict[str, list[Arrived]] = defaultdict(list)
         for message in messages:
             seq = message.first
             if seq <= self.frontier:
@@ -203,6 +210,7 @@ class PartitionFold:
         self._arrive_all(waiting)
         self._settle()
         self._watch_changed()
+        self._looked_at = (), {}
         if messages:
             self.position = messages[-1].last
         return self._snapshot(messages)
@@ -253,8 +261,8 @@ class PartitionFold:
         self._touched(task, seq)
 
     def _keep_lines(self, arrived: Iterable[Arrived]) -> None:
-        partition, epoch = self.partition, self.epoch
-        self._new_lines += [raw_line(partition, epoch, seq, tail) for seq, _, _, tail in arrived]
+        head = self._head
+        self._new_lines += [head % seq + tail for seq, _, _, tail in arrived]
 
     def _forward(self, event: Event, task_id: str) -> None:
         self._forwards.append((task_id, encode_line(forwarded(event, task_id))))

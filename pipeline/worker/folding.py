@@ -50,6 +50,7 @@ class Folding:
         self._settings, self._forward, self._breaker = settings, forward, breaker
         self._folds: dict[int, PartitionFold] = {}
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="fold")
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="ask")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._folding: asyncio.Task[None] | None = None
         self._in_flight: Future[None] | None = None
@@ -95,6 +96,7 @@ class Folding:
         """Give up waiting for a store that is away; what is not written will be read again."""
         self._stopping.set()
         self._compute.shutdown(wait=False, cancel_futures=True)
+        self._asking.shutdown(wait=False, cancel_futures=True)
         self._writing.shutdown(wait=False, cancel_futures=True)
 
     def keep_only(self, partitions: set[int]) -> None:
@@ -131,25 +133,32 @@ class Folding:
         by_partition: dict[int, list[Arrival]] = {}
         for arrival in arrivals:
             by_partition.setdefault(arrival.partition, []).append(arrival)
-        work: list[tuple[PartitionFold, list[Message]]] = []
-        for partition, came in by_partition.items():
-            fold = self._fold_of(partition, came[0].offset)
-            messages = []
-            for arrival in came:
-                if arrival.offset * EVENTS_PER_MESSAGE > fold.position:  # else: redelivered, it is in already
-                    message, dead = self._decode(arrival)
-                    self._breaker.count(self._settings.kafka.actions_topic, partition, arrival.offset, 1, len(dead))
-                    messages.append(message)
-                    snapshot.dead_letters += dead
-            work.append((fold, messages))
-        unheld = {fold.partition: fold.unheld(messages) for fold, messages in work}
-        stored = self.patient.stored_tasks(unheld)
-        for fold, messages in work:
-            if messages:
-                snapshot.extend(fold.fold(messages, set(unheld[fold.partition]) - stored))
-                self.events += sum(len(m.events) for m in messages)
-            positions[fold.partition] = fold.position
+        partitions, asked = sorted(by_partition), []
+        for some in (partitions[::2], partitions[1::2]):  # while the store answers for one half, the other is decoded
+            work = [(self._fold_of(p, by_partition[p][0].offset), by_partition[p]) for p in some]
+            ready = [(fold, self._messages(fold, came, snapshot)) for fold, came in work]
+            unheld = {fold.partition: fold.unheld(messages) for fold, messages in ready}
+            asked.append((ready, unheld, self._asking.submit(self.patient.stored_tasks, unheld)))
+        for ready, unheld, answer in asked:
+            stored = answer.result()
+            for fold, messages in ready:
+                if messages:
+                    snapshot.extend(fold.fold(messages, set(unheld[fold.partition]) - stored))
+                    self.events += sum(len(m.events) for m in messages)
+                positions[fold.partition] = fold.position
         return snapshot, positions
+
+    def _messages(self, fold: PartitionFold, came: Sequence[Arrival], snapshot: Snapshot) -> list[Message]:
+        """Those that are new, decoded; what cannot be is a dead letter."""
+        messages = []
+        for arrival in came:
+            if arrival.offset * EVENTS_PER_MESSAGE > fold.position:  # else: redelivered, it is in already
+                message, dead = self._decode(arrival)
+                topic = self._settings.kafka.actions_topic
+                self._breaker.count(topic, fold.partition, arrival.offset, 1, len(dead))
+                messages.append(message)
+                snapshot.dead_letters += dead
+        return messages
 
     def _fold_of(self, partition: int, offset: int) -> PartitionFold:
         """The fold of a partition; a new one where messages are missing, since another owner had them."""
