@@ -172,7 +172,7 @@ class Worker:
         gc.set_threshold(*YOUNG_ONLY)
         with serve_health(self.health, self.settings.http):
             worker = faust.Worker(
-                self.app, loglevel="WARNING", redirect_stdouts=False, quiet=True, blocking_timeout=None, logfile=None
+                self.app, override_logging=False, redirect_stdouts=False, quiet=True, blocking_timeout=None
             )
             worker.spinner = None
             try:
