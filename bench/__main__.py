@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import fold, hops, latency, plain
+from bench import fold, hops, latency, load, plain
 from bench.report import Report, machine
 
 
@@ -23,12 +23,14 @@ class Size(NamedTuple):
     spans: int
     plain: int
     seconds: float
+    assigned: int
+    """Open tasks of all partitions."""
 
 
-FULL = Size(events=1_000_000, spans=200_000, plain=15_000, seconds=30.0)
-QUICK = Size(events=50_000, spans=10_000, plain=2_000, seconds=6.0)
+FULL = Size(events=1_000_000, spans=200_000, plain=15_000, seconds=30.0, assigned=1_000_000)
+QUICK = Size(events=50_000, spans=10_000, plain=2_000, seconds=6.0, assigned=24_000)
 SPANS_PER_SECOND = 1_000
-NAMES = ("fold", "hops", "plain", "latency")
+NAMES = ("fold", "hops", "plain", "latency", "assign")
 
 
 def main() -> int:
@@ -41,6 +43,7 @@ def main() -> int:
         "hops": lambda: hops.run(size.spans, given.open_tasks, given.seed),
         "plain": lambda: plain.run(size.plain, given.open_tasks, given.seed),
         "latency": lambda: latency.run(SPANS_PER_SECOND, size.seconds, given.seed),
+        "assign": lambda: load.run(given.assigned_tasks or size.assigned, given.seed),
     }
     failed = False
     for name in given.only or NAMES:
@@ -67,6 +70,7 @@ def _options() -> argparse.Namespace:
     options.add_argument("--only", action="append", choices=NAMES, help="one benchmark; may be given again")
     options.add_argument("--events", type=int, help="events of the fold")
     options.add_argument("--open-tasks", type=int, default=5_000, help="tasks under way at a time, on average")
+    options.add_argument("--assigned-tasks", type=int, help="open tasks that a worker loads when it is assigned all")
     options.add_argument("--seed", type=int, default=7)
     return options.parse_args()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.fold import Result
 from bench.latency import Latency
+from bench.load import Assigned
 from bench.plain import Plain
 
 MIB = 2**20
@@ -27,6 +28,7 @@ class Report:
     hops: Result | None = None
     latency: Latency | None = None
     plain: Plain | None = None
+    assign: Assigned | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -54,6 +56,8 @@ class Report:
             lines.append(_row("fold / plain", f"{self.ratio}x"))
         if self.latency:
             lines += _latency(self.latency)
+        if self.assign:
+            lines += _assign(self.assign)
         return lines
 
 
@@ -88,6 +92,18 @@ def _latency(result: Latency) -> list[str]:
     at = f"produced -> queryable, {result.spans_per_second:,} spans/s for {result.seconds:.0f} s"
     waited = f"{result.p50_ms} ms, {result.p99_ms} ms, {result.longest_ms} ms"
     return [_row(at, f"{result.tasks} tasks"), _row("  p50, p99, longest", waited)]
+
+
+def _assign(result: Assigned) -> list[str]:
+    parts = f"{result.answers_s} s, {result.decoding_s} s"
+    memory = f"{result.bytes_per_task:,} B, {result.peak_bytes // MIB:,} MiB"
+    return [
+        _row(f"assignment of {result.partitions} partitions, {result.open_tasks:,} open tasks", f"{result.seconds} s"),
+        _row("  the slowest partition", f"{result.slowest_partition_s} s"),
+        _row("  of it all, ClickHouse's answers, their decoding", parts),
+        _row("  CPU of the process", f"{result.cpu_s} s"),
+        _row("  memory per open task, peak of the process", memory),
+    ]
 
 
 def _cpu(per_million: dict[str, float]) -> str:

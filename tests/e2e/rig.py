@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,7 @@ from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.kafka import Kafka
 from deploy.local.process import free_port
+from pipeline import stack
 from pipeline.config import Settings
 from pipeline.connections import address_of
 from pipeline.kafka import ensure_topics
@@ -43,21 +45,28 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 60) -> 
 
 
 BROKERS = ("local", "apache")
-"""The broker of the local stack, and Apache Kafka."""
+"""The broker of the local stack, and Apache Kafka. A test that asks for the fixture `broker` runs on each."""
+LARGEST_MESSAGE = 64 * 1024 * 1024
+
+
+def start_broker(name: str, port: int = 0) -> Broker | Kafka:
+    """A broker of BROKERS, for `with`. Skips the test where the machine has no Apache Kafka.
+
+    It takes messages of any size, as the local one does: what is too large is for the worker to say.
+    """
+    if name == "local":
+        return Broker(port)
+    if reason := distribution.missing():
+        pytest.skip(reason)
+    return Kafka(port=port, message_max_bytes=LARGEST_MESSAGE, heap_mb=512)
 
 
 @contextmanager
-def broker(name: str) -> Iterator[dict[str, Any]]:
-    """Settings of a broker of BROKERS that runs. Skips the test where the machine has no Apache Kafka."""
-    if name == "apache" and (reason := distribution.missing()):
-        pytest.skip(reason)
-    with Kafka() if name == "apache" else Broker() as running:
-        yield {"bootstrap": running.bootstrap}
-
-
-def best_broker() -> str:
-    """Apache Kafka where the machine has it."""
-    return "local" if distribution.missing() else "apache"
+def stacks_on(broker: str) -> Iterator[None]:
+    """A `pipeline.stack.Stack` that starts in here has a broker of BROKERS."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "Broker", partial(start_broker, broker))
+        yield
 
 
 class WorkerProcess:
@@ -160,7 +169,9 @@ class Rig:
         self.workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Self:
-        kafka = self._exit.enter_context(broker(self._broker))
+        server = start_broker(self._broker)
+        self._exit.enter_context(server)
+        kafka = {"bootstrap": server.bootstrap}
         self.clickhouse = self._exit.enter_context(ClickHouse())
         self.proxy = self._exit.enter_context(Proxy(self.clickhouse.port))
         sections: dict[str, dict[str, Any]] = {

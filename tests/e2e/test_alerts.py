@@ -16,6 +16,7 @@ from pipeline.config import Settings
 from pipeline.stack import Stack
 from tests.command import Trueup, runner
 from tests.e2e.lab import Lab, now_ns
+from tests.e2e.rig import stacks_on
 from tests.notify.http_server import HttpServer, Request
 from tests.objectives.documents import service, slo
 from tests.otlp import logs, record, span, traces
@@ -57,7 +58,7 @@ def webhook() -> Iterator[HttpServer]:
 
 
 @pytest.fixture(scope="module")
-def lab(webhook: HttpServer) -> Iterator[Lab]:
+def lab(webhook: HttpServer, broker: str) -> Iterator[Lab]:
     receiver = {"type": "webhook", "name": "owner", "url": webhook.url, "audiences": ["workflow"]}
     nowhere = {"type": "alertmanager", "name": "nowhere", "url": "http://127.0.0.1:1"}
     settings = Settings(
@@ -66,7 +67,7 @@ def lab(webhook: HttpServer) -> Iterator[Lab]:
         alerter={"every": 1, "port": 0, "console": "https://trueup.example.com"},  # type: ignore[arg-type]
         notify={"receivers": [nowhere, receiver]},  # type: ignore[arg-type]
     )
-    with Stack(settings, with_alerter=True) as stack, Lab(stack) as lab:
+    with stacks_on(broker), Stack(settings, with_alerter=True) as stack, Lab(stack) as lab:
         lab.land()
         yield lab
 

@@ -22,6 +22,8 @@ MEGABYTES = "x" * 10_000_000
 SECRET = "PATIENT-Ada-Lovelace"
 WORKFLOW = {"trueup.workflow": "bad-input"}
 
+pytestmark = pytest.mark.every_broker
+
 
 def trace(n: int) -> str:
     return f"{n:032x}"
@@ -127,7 +129,7 @@ BAD = {
         "otlp_logs",
     ),
     "garbage on agent.actions": Bad(b"garbage", Reason.NOT_AN_ACTION_MESSAGE, "malformed", -1, "agent.actions"),
-    "nothing on agent.actions": Bad(None, Reason.NOT_AN_ACTION_MESSAGE, "truncated", -1, "agent.actions"),
+    "nothing on agent.actions": Bad(None, Reason.NOT_AN_ACTION_MESSAGE, "one JSON array in each line", -1, "agent.actions"),
     "a clock that is none on agent.actions": Bad(
         b'{"at": "noon"}', Reason.NOT_AN_ACTION_MESSAGE, "Expected `int`", -1, "agent.actions"
     ),

@@ -12,17 +12,19 @@ from pipeline.worker.app import TRIPPED
 from schemas.words import Reason
 from sinks.clickhouse import dead_letters
 from tests.e2e.lab import Lab, Place, now_ns
-from tests.e2e.rig import Rig, WorkerProcess, best_broker, eventually
+from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
 WINDOW = 100
 CHANGES = {"kafka": {"partitions": 1}, "limits": {"dead_window": WINDOW}}
 OFF = {"limits": {"dead_window": WINDOW, "dead_share": 1}}
 
+pytestmark = pytest.mark.every_broker
+
 
 @pytest.fixture
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Rig(tmp_path_factory.mktemp("rig"), CHANGES, broker=best_broker()) as rig:
+def rig(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("rig"), CHANGES, broker=broker) as rig:
         yield rig
 
 

@@ -15,13 +15,15 @@ from typer.testing import CliRunner, Result
 from pipeline.cli.app import app
 from pipeline.kafka import client_options
 from tests.e2e.lab import Lab, Place, now_ns
-from tests.e2e.rig import BROKERS, Rig
+from tests.e2e.rig import Rig
 from tests.otlp import SECOND_NS, span, traces
 
 DAY_NS = 86_400 * SECOND_NS
 WORKFLOW = {"trueup.workflow": "replayed"}
 STRICT = {"limits": {"oldest_days": 1}}
 """The cause: telemetry of two days ago is refused. Without it, it is taken."""
+
+pytestmark = pytest.mark.every_broker
 
 
 def message(n: int, *, bad: str = "", age_ns: int = 2 * DAY_NS) -> bytes:
@@ -42,9 +44,9 @@ def message(n: int, *, bad: str = "", age_ns: int = 2 * DAY_NS) -> bytes:
     return traces(*spans, resource=WORKFLOW)
 
 
-@pytest.fixture(scope="module", params=BROKERS)
-def rig(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Rig]:
-    with Rig(tmp_path_factory.mktemp("rig"), STRICT, broker=request.param) as rig:
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("rig"), STRICT, broker=broker) as rig:
         rig.start_worker()
         yield rig
 

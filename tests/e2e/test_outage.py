@@ -10,17 +10,19 @@ from typing import Any
 import pytest
 
 from tests.e2e.lab import Lab, now_ns
-from tests.e2e.rig import Rig, WorkerProcess, best_broker, eventually
+from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
 WAITING_BYTES = 500_000_000
 AWAY, BACK = "ClickHouse is away", "ClickHouse is back"
 
+pytestmark = pytest.mark.every_broker
+
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[Rig]:
     changes = {"clickhouse": {"timeout": 15}}
-    with Rig(tmp_path_factory.mktemp("rig"), changes, broker=best_broker()) as rig:
+    with Rig(tmp_path_factory.mktemp("rig"), changes, broker=broker) as rig:
         yield rig
 
 

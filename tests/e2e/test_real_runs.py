@@ -23,6 +23,7 @@ from pipeline.report.build import report
 from pipeline.stack import Stack
 from sinks.clickhouse.audit import audit
 from sinks.clickhouse.reads import Question
+from tests.e2e.rig import stacks_on
 
 PLACE = Path(os.environ.get("TRUEUP_REAL_RUNS", Path(__file__).parents[3] / "shared"))
 TOOL = PLACE / "tools" / "real_runs.py"
@@ -40,6 +41,7 @@ VARIANTS: dict[str, list[str]] = {
     "one record a request": ["--batch", "1"],
     "large requests": ["--batch", "4000"],
 }
+WORST = ["--redeliver", "3", "--shuffle", "7", "--crash", "0.1"]
 NOT_BY_WINDOW = ("actions", "action_errors", "input_tokens", "output_tokens", "tasks_abandoned")
 """The truth has no times for tasks that never finished, so its windows leave these out."""
 
@@ -53,14 +55,30 @@ def tell(what: str, folder: Path, options: list[str]) -> str:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", SETS)
-def test_every_count_equals_the_truth(name: str, variant: str, tmp_path: Path) -> None:
-    folder, options = PLACE / "data" / name, VARIANTS[variant]
+def test_every_count_equals_the_truth(name: str, variant: str, broker: str, tmp_path: Path) -> None:
+    """On Apache Kafka in the long run only: how requests are cut is no matter of the broker."""
+    equals_the_truth(name, VARIANTS[variant], broker, tmp_path)
+
+
+@pytest.mark.every_broker
+@pytest.mark.parametrize("name", SETS)
+def test_every_count_equals_the_truth_when_all_that_can_happen_to_them_did(
+    name: str, broker: str, tmp_path: Path
+) -> None:
+    """Runs that crashed, redelivered and shuffled."""
+    equals_the_truth(name, WORST, broker, tmp_path)
+
+
+def equals_the_truth(name: str, options: list[str], broker: str, tmp_path: Path) -> None:
+    """Send a set of runs through a stack of its own, and compare every count."""
+    folder = PLACE / "data" / name
     if not folder.is_dir() or not TOOL.is_file():
         pytest.skip(f"{name} is not here; set TRUEUP_REAL_RUNS to the folder that holds data/{name} and tools/")
-    truth = json.loads(tell("truth", folder, options if "--crash" in options else []))
+    crash = options.index("--crash") if "--crash" in options else len(options)
+    truth = json.loads(tell("truth", folder, options[crash : crash + 2]))
     file = tmp_path / "runs.jsonl"
     file.write_text(tell("otlp", folder, options))
-    with Stack(for_trial(load())) as stack:
+    with stacks_on(broker), Stack(for_trial(load())) as stack:
         sent = send(stack.settings, [file])
         wait_until_landed(stack.settings, sent.reached, end_of_time=True, alive=lambda: stack.alive)
         rows = {
