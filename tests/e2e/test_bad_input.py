@@ -129,7 +129,9 @@ BAD = {
         "otlp_logs",
     ),
     "garbage on agent.actions": Bad(b"garbage", Reason.NOT_AN_ACTION_MESSAGE, "malformed", -1, "agent.actions"),
-    "nothing on agent.actions": Bad(None, Reason.NOT_AN_ACTION_MESSAGE, "one JSON array in each line", -1, "agent.actions"),
+    "nothing on agent.actions": Bad(
+        None, Reason.NOT_AN_ACTION_MESSAGE, "one JSON array in each line", -1, "agent.actions"
+    ),
     "a clock that is none on agent.actions": Bad(
         b'{"at": "noon"}', Reason.NOT_AN_ACTION_MESSAGE, "Expected `int`", -1, "agent.actions"
     ),
