@@ -26,7 +26,6 @@ from tests.objectives.documents import service, slo
 from tests.objectives.samples import row, us
 
 _databases = count()
-NOW = int(time.time()) // 60
 BY = ("--by", "Ada", "--why", "launch")
 
 
@@ -60,19 +59,27 @@ def document(tmp_path: Path) -> Path:
     return file
 
 
+def this_minute() -> int:
+    """What a person does through the command carries the real time, so everything here is of now."""
+    return int(time.time()) // 60
+
+
 def land(client: Client, good: int, bad: int) -> None:
     """Tasks of this minute, folded to its end."""
-    rows = [row(f"good-{n}", NOW) for n in range(good)]
-    rows += [row(f"bad-{n}", NOW, claim="failure") for n in range(bad)]
+    now = this_minute()
+    rows = [row(f"good-{n}", now) for n in range(good)]
+    rows += [row(f"bad-{n}", now, claim="failure") for n in range(bad)]
     store = ClickHouseStore(client)
     store.write("tasks", [task.line() for task in rows])
-    store.write("envelopes", [Envelope(0, 0, 0, us(NOW + 1), 1, 0, 0).line()])
+    store.write("envelopes", [Envelope(0, 0, 0, us(now + 1), 1, 0, 0).line()])
 
 
-def tick(client: Client, now: int = NOW) -> None:
-    """One evaluation."""
+def tick(client: Client, later: int = 0) -> None:
+    """One evaluation, so many minutes from now."""
     store = ClickHouseObjectives(client)
-    Engine(store, StoredObjectives(store, 576_000), LandedCounts(client, store, 0, 1), Policy()).tick(now)
+    Engine(store, StoredObjectives(store, 576_000), LandedCounts(client, store, 0, 1), Policy()).tick(
+        this_minute() + later
+    )
 
 
 def parsed(text: str, key: str) -> list[dict[str, Any]]:
@@ -179,7 +186,7 @@ def test_an_alert_can_be_seen_acknowledged_silenced_and_its_history_read(
     assert "9 of 9 bad" in alert["why"]
     assert trueup("alerts", "ack", alert["key"], "--by", "Bob", "--why", "on it").code == 0
     assert trueup("alerts", "silence", alert["key"][:5], "--by", "Bob", "--why", "known", "--for", "2h").code == 0
-    tick(client, NOW + 2)
+    tick(client, 2)
     (alert,) = parsed(trueup("alerts", "list", "--output", "json").out, "alerts")
     assert alert["acknowledged_by"] == "Bob"
     assert alert["silenced_until"] is not None
