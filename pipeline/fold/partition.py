@@ -62,7 +62,7 @@ class PartitionFold:
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
         self._head = raw_head(partition, epoch)
-        self._looked_at: tuple[Sequence[Message], dict[str, None]] = (), {}
+        self._looked_at: tuple[Sequence[Message], dict[str, None]] = (), {}  # of `unheld`, and their tasks
         self._keep_windows = keep if keep_windows is None else keep_windows
         self._forget()
 

@@ -42,8 +42,6 @@ class Spans:
         row = self.row
         self._spans.append(event)
         self._parents.add(parent_of(event))
-        if parent_of(event) in self._calls:
-            self._tangled = True
         if not row.start_at or event.start < row.start_at:
             row.start_at = event.start
         if event.kind == _SETUP:
@@ -57,20 +55,18 @@ class Spans:
 
     def actions(self, events: Sequence[Event]) -> None:
         """Take in actions. Most events are actions, so this is where the time goes."""
-        row, models = self.row, [e for e in events if e.kind == _MODEL_CALL]
+        row = self.row
         earliest = min([e.start for e in events])
         if earliest < row.start_at or not row.start_at:
             row.start_at = earliest
         self._count(events, 1)
         self._spans += events
-        self._parents.update([f"{e.trace_id}:{e.parent_id}" for e in events])
+        self._parents.update(map(parent_of, events))
         self._calls.update([e.event_id for e in events if e.kind in _CALLS])
-        for event in models:
+        for event in [e for e in events if e.kind == _MODEL_CALL]:
             self._scopes.add(event.scope)
             if self._last_call is None or ending(event) > ending(self._last_call):
                 self._last_call = event
-        if not self._tangled:
-            self._tangled = len(self._scopes) > 1 or not self._parents.isdisjoint(self._calls)
 
     def _count(self, events: Sequence[Event], sign: int) -> None:
         """Count actions, or take them back (`sign` -1) where they turned out to repeat others."""
@@ -97,10 +93,11 @@ class Spans:
     def _count_use(self, users: Sequence[Event], sign: int) -> None:
         row, calls = self.row, [e for e in users if e.kind == _MODEL_CALL]
         silent = [e for e in calls if e.input_tokens is None and e.output_tokens is None]
-        used_nothing = len([e for e in silent if e.error_type])
+        used_nothing = [e for e in silent if e.error_type]
+        free = [e for e in used_nothing if e.cost is None]
         row.model_calls += sign * len(calls)
-        row.usage_known += sign * (len(calls) - len(silent) + used_nothing)
-        row.unpriced += sign * len([e for e in calls if e.cost is None and not (e.error_type and e in silent)])
+        row.usage_known += sign * (len(calls) - len(silent) + len(used_nothing))
+        row.unpriced += sign * (len([e for e in calls if e.cost is None]) - len(free))
         row.input_tokens += sign * sum([e.input_tokens or 0 for e in users])
         row.output_tokens += sign * sum([e.output_tokens or 0 for e in users])
         row.cache_read_tokens += sign * sum([e.cache_read_tokens or 0 for e in users])
@@ -109,10 +106,13 @@ class Spans:
 
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell."""
+        if not self._tangled:
+            self._tangled = len(self._scopes) > 1 or not self._parents.isdisjoint(self._calls)
         if self._tangled:
             repeated = repetitions(self._spans)
-            self._count([e for e in self._spans if e.hash in repeated - self._repeated], -1)
-            self._count([e for e in self._spans if e.hash in self._repeated - repeated], 1)
+            gone, back = repeated - self._repeated, self._repeated - repeated
+            self._count([e for e in self._spans if e.hash in gone], -1)
+            self._count([e for e in self._spans if e.hash in back], 1)
             self._repeated = repeated
 
     def run_failed(self) -> bool:

@@ -165,7 +165,8 @@ class Worker:
             await asyncio.wait_for(self.folding.drain(), timeout=10)
         except TimeoutError:
             log.warning("stopping with a batch that is not written; it will be read again")
-        self.folding.stop()
+        finally:
+            self.folding.stop()
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Returns the exit code."""
