@@ -1,8 +1,8 @@
 """The canonical event: one thing that happened in, or was learnt about, one task.
 
 It is what travels on `agent.actions`: a Kafka message holds up to 4096 events of one partition, a
-JSON array a line. The order of the fields here is the order of the columns of `raw_events`, so a
-line goes into ClickHouse (JSONCompactEachRow) as it came. Add fields at the end, with a default.
+JSON array a line. The order of the fields here is the order of the columns of `raw_events`, so
+lines go into ClickHouse as they came (`sinks/raw.py`). Add fields at the end, with a default.
 """
 
 from __future__ import annotations
@@ -115,24 +115,25 @@ def encode_line(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode_message(payload: bytes) -> tuple[list[Event], list[bytes]]:
-    """The events of a message, and of each its line from behind the bracket that opens it.
+def decode_message(payload: bytes) -> list[Event]:
+    """The events of a message. Raises msgspec.DecodeError or ValidationError.
 
-    Raises msgspec.DecodeError or ValidationError.
+    Each is a line of its own, and nothing else is there, so the lines can be stored as they are.
     """
-    tails = payload[1:].split(b"\n[")
-    if len(tails) > EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(f"{len(tails)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
     events = _decoder.decode_lines(payload)
+    if len(events) > EVENTS_PER_MESSAGE:
+        raise msgspec.ValidationError(f"{len(events)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
     # No array goes over the end of a line: between `]` and `[` it would have a comma.
-    if payload[:1] != b"[" or payload.count(b"]\n[") + 1 != len(tails) or len(events) != len(tails):
+    if not payload.startswith(b"[") or payload[-1:] != b"]" or payload.count(b"]\n[") + 1 != len(events):
+        raise msgspec.ValidationError("a message must have one JSON array in each line")
+    if payload.count(b"\n") + 1 != len(events):
         raise msgspec.ValidationError("a message must have one JSON array in each line")
     for event in events:
         if event.start > event.at or event.hash > UINT64_MAX:
             raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")
         if event.root or event.kind in _WORDS:
             _require_words(event)
-    return events, tails
+    return events
 
 
 _OUTCOMES = frozenset[str](Outcome)

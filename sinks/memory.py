@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from schemas.event import Event, decode_line
+from schemas.event import EVENTS_PER_MESSAGE, Event
 from schemas.rows import DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
+from sinks.raw import decode_row
 
 
 class MemoryStore:
@@ -28,10 +29,11 @@ class MemoryStore:
             keep(line)
 
     def _keep_events(self, line: bytes) -> None:
-        partition, seq, event = decode_raw(line)
-        key = (partition, event.task_id, event.hash)
-        if key not in self.raw or seq < self.raw[key][0]:
-            self.raw[key] = (seq, event)
+        row = decode_row(line)
+        for index, event in zip(row.indexes, row.events, strict=True):
+            key, seq = (row.partition, event.task_id, event.hash), row.offset * EVENTS_PER_MESSAGE + index
+            if key not in self.raw or seq < self.raw[key][0]:
+                self.raw[key] = (seq, event)
 
     def _keep_windows(self, line: bytes) -> None:
         partition, row = WindowRow.from_line(line)
@@ -92,19 +94,3 @@ class MemoryStore:
 
 def _copy_task(row: TaskRow) -> TaskRow:
     return msgspec.json.decode(row.line(), type=TaskRow)
-
-
-def raw_head(partition: int, epoch: int) -> bytes:
-    """How the rows of a partition's `raw_events` begin: where an event came from. `%` puts in its seq."""
-    return b"[%d,%d,%%d," % (partition, epoch)
-
-
-def raw_line(partition: int, epoch: int, seq: int, tail: bytes) -> bytes:
-    """An event as a row of `raw_events`."""
-    return raw_head(partition, epoch) % seq + tail
-
-
-def decode_raw(line: bytes) -> tuple[int, int, Event]:
-    """Partition, seq and event of a row of `raw_events`."""
-    head = line[1:].split(b",", 3)
-    return int(head[0]), int(head[2]), decode_line(b"[" + head[3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import count
+from itertools import count, repeat
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ import msgspec
 from schemas.event import EVENTS_PER_MESSAGE, Event
 from schemas.rows import TaskRow
 
-Arrived = tuple[int, int, Event, bytes]
-"""An event that came: seq, Kafka timestamp in microseconds, event, tail. Plain, since one is made for each event."""
+Arrived = tuple[int, int, Event]
+"""An event that came: seq, Kafka timestamp in microseconds, event. Plain, since one is made for each event."""
 
 _task_id = attrgetter("task_id")
 
@@ -37,20 +37,19 @@ class Clock(msgspec.Struct):
 
 
 class Message(NamedTuple):
-    """A message, decoded. `received` is its Kafka timestamp in microseconds; `tails`: see `decode_message`."""
+    """A message, decoded. `received` is its Kafka timestamp in microseconds; `payload` holds the events."""
 
     offset: int
     received: int
     events: Sequence[Event] = ()
-    tails: Sequence[bytes] = ()
+    payload: bytes = b""
     clock: Clock | None = None
     dead: int = 0
 
     def sort_into(self, waiting: defaultdict[str, list[Arrived]]) -> None:
         """Add the events to those of their tasks."""
-        received = self.received
-        for seq, event, tail in zip(count(self.first), self.events, self.tails, strict=False):
-            waiting[event.task_id].append((seq, received, event, tail))
+        for arrived in zip(count(self.first), repeat(self.received), self.events, strict=False):
+            waiting[arrived[2].task_id].append(arrived)
 
     @property
     def first(self) -> int:

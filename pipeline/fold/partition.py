@@ -25,8 +25,8 @@ from pipeline.fold.task import Task, rebuild
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
-from sinks.memory import raw_head
 from sinks.port import Snapshot, Store
+from sinks.raw import raw_row
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
 
@@ -61,7 +61,6 @@ class PartitionFold:
         )
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
-        self._head = raw_head(partition, epoch)
         self._looked_at: tuple[Sequence[Message], dict[str, None]] = (), {}  # of `unheld`, and their tasks
         self._keep_windows = keep if keep_windows is None else keep_windows
         self._forget()
@@ -181,7 +180,7 @@ class PartitionFold:
 
     def _apply(self, messages: Sequence[Message], fresh: bool, new: Collection[str]) -> Snapshot:
         self._fresh = fresh
-        self._new_lines: list[bytes] = []
+        self._refused: list[int] = []
         self._forwards: list[tuple[str, bytes]] = []
         self._dirty_tasks: dict[str, Task] = {}
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
@@ -195,8 +194,8 @@ class PartitionFold:
         for message in messages:
             seq = message.first
             if seq <= self.frontier:
-                for event, tail in zip(message.events, message.tails, strict=True):
-                    self._arrive(event.task_id, [(seq, message.received, event, tail)])
+                for event in message.events:
+                    self._arrive(event.task_id, [(seq, message.received, event)])
                     self._settle()
                     seq += 1
             else:
@@ -224,45 +223,40 @@ class PartitionFold:
     def _arrive(self, task_id: str, arrived: list[Arrived]) -> None:
         """Apply events of one task: those of a run of actions at once, while it is open."""
         if not task_id:
-            self._keep_lines(arrived)
             return
         task = self._tasks[task_id]
         row, following = task.row, 0
         while following < len(arrived):
-            new: list[Arrived] = []
-            before = following
+            before, seq = following, row.seq
             if row.status == _OPEN and task.placed is None and task_id not in self._unsettled:
-                new, following = task.apply_actions(arrived, following)
-            if new:
-                self._keep_lines(new)
-                self._dirty_tasks[task_id] = task
+                following = task.apply_actions(arrived, following, self._refused)
+                if row.seq != seq:
+                    self._dirty_tasks[task_id] = task
             if following == before:
                 self._event(task, arrived[following])
                 following += 1
 
     def _event(self, task: Task, arrived: Arrived) -> None:
-        seq, received, event, _ = arrived
+        seq, received, event = arrived
         row, kind = task.row, event.kind
         if seq <= row.seq:
+            self._refused.append(seq)
             return
         if row.linked_to and kind != _LINK and FORWARDED not in event.attributes:
             row.seq = seq
             row.passed_on += 1
             self._dirty_tasks[row.task_id] = task
+            self._refused.append(seq)
             self._forward(event, row.linked_to)
             return
         if not task.apply(event, seq, received):
+            self._refused.append(seq)
             return
         if kind == _LINK and row.linked_to:
             for kept in task.kept:
                 self._forward(kept, row.linked_to)
             task.kept = []
-        self._keep_lines((arrived,))
         self._touched(task, seq)
-
-    def _keep_lines(self, arrived: Iterable[Arrived]) -> None:
-        head = self._head
-        self._new_lines += [head % seq + tail for seq, _, _, tail in arrived]
 
     def _forward(self, event: Event, task_id: str) -> None:
         self._forwards.append((task_id, encode_line(forwarded(event, task_id))))
@@ -365,8 +359,15 @@ class PartitionFold:
         for task in self._dirty_tasks.values():
             task.conclude()
             self._note_status(task)
+        refused: defaultdict[int, set[int]] = defaultdict(set)
+        for seq in self._refused:
+            refused[seq // EVENTS_PER_MESSAGE].add(seq % EVENTS_PER_MESSAGE)
         return Snapshot(
-            events=self._new_lines,
+            events=[
+                raw_row(partition, epoch, m.offset, len(m.events), m.payload, refused.get(m.offset, ()))
+                for m in messages
+                if len(m.events) > len(refused.get(m.offset, ()))
+            ],
             windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],
             tasks=[task.row.line() for task in self._dirty_tasks.values()],
             envelopes=[

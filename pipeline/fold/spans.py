@@ -12,8 +12,7 @@ from schemas.words import Kind
 
 # Bound once: reading a member of an enumeration takes as long as a call.
 _MODEL_CALL, _TOOL_CALL = Kind.MODEL_CALL, Kind.TOOL_CALL
-_MODEL_USE = frozenset({Kind.MODEL_CALL, Kind.EMBEDDING})
-_CALLS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL})
+_EMBEDDING = Kind.EMBEDDING
 _SETUP, _AGENT_RUN = Kind.SETUP, Kind.AGENT_RUN
 _FRAME_COSTS = frozenset({Kind.STEP, Kind.OTHER})
 """Frames whose cost is their own; that of a run below the root repeats its steps."""
@@ -53,56 +52,77 @@ class Spans:
         if event.cost is not None and not event.root and event.kind in _FRAME_COSTS:
             row.costs["tool"] = row.costs.get("tool", 0) + event.cost
 
-    def actions(self, events: Sequence[Event]) -> None:
-        """Take in actions. Most events are actions, so this is where the time goes."""
+    def actions(self, events: Sequence[Event]) -> tuple[int, int]:
+        """Take in actions: most events are. Returns when the first and the last of them ended (µs)."""
         row = self.row
-        earliest = min([e.start for e in events])
-        if earliest < row.start_at or not row.start_at:
-            row.start_at = earliest
         self._count(events, 1)
         self._spans += events
-        self._parents.update(map(parent_of, events))
-        self._calls.update([e.event_id for e in events if e.kind in _CALLS])
-        for event in [e for e in events if e.kind == _MODEL_CALL]:
-            self._scopes.add(event.scope)
-            if self._last_call is None or ending(event) > ending(self._last_call):
-                self._last_call = event
+        first = start = events[0].at
+        last = 0
+        for event in events:
+            at = event.at
+            if event.start < start:
+                start = event.start
+            if at < first:
+                first = at
+            if at > last:
+                last = at
+            kind = event.kind
+            if kind is _TOOL_CALL:
+                self._calls.add(event.event_id)
+            elif kind is _MODEL_CALL:
+                self._calls.add(event.event_id)
+                self._scopes.add(event.scope)
+                if self._last_call is None or ending(event) > ending(self._last_call):
+                    self._last_call = event
+        for trace_id, parent_id in {(event.trace_id, event.parent_id) for event in events}:
+            self._parents.add(f"{trace_id}:{parent_id}")
+        if not row.start_at or start < row.start_at:
+            row.start_at = start
+        return first, last
 
     def _count(self, events: Sequence[Event], sign: int) -> None:
         """Count actions, or take them back (`sign` -1) where they turned out to repeat others."""
-        row, latency = self.row, self.row.latency_us
-        row.actions += sign * len(events)
-        row.action_errors += sign * len([e for e in events if e.error_type])
+        row, latency, errors, users = self.row, self.row.latency_us, 0, list[Event]()
         for event in events:
             index = bucket(event.at - event.start)
             latency[index] = latency.get(index, 0) + sign
-            if not latency[index]:
-                del latency[index]
-        if tools := [e for e in events if e.kind == _TOOL_CALL]:
-            row.tool_calls += sign * len(tools)
-            row.tool_errors += sign * len([e for e in tools if e.error_type])
-        if users := [e for e in events if e.kind in _MODEL_USE]:
+            failed, kind, cost = event.error_type != "", event.kind, event.cost
+            errors += failed
+            if kind is _TOOL_CALL:
+                row.tool_calls += sign
+                row.tool_errors += sign * failed
+                if cost is not None and not event.root:
+                    row.costs["tool"] = row.costs.get("tool", 0) + sign * cost
+                continue
+            if kind is _MODEL_CALL or kind is _EMBEDDING:
+                users.append(event)
+            if cost is not None and not event.root:
+                row.step_cost += sign * cost
+        row.actions += sign * len(events)
+        row.action_errors += sign * errors
+        if users:
             self._count_use(users, sign)
-        for event in [e for e in events if e.cost is not None and not e.root]:
-            cost = sign * (event.cost or 0)
-            if event.kind == _TOOL_CALL:
-                row.costs["tool"] = row.costs.get("tool", 0) + cost
-            else:
-                row.step_cost += cost
+        if sign < 0:
+            for index in [index for index, n in latency.items() if not n]:
+                del latency[index]
 
     def _count_use(self, users: Sequence[Event], sign: int) -> None:
-        row, calls = self.row, [e for e in users if e.kind == _MODEL_CALL]
-        silent = [e for e in calls if e.input_tokens is None and e.output_tokens is None]
-        used_nothing = [e for e in silent if e.error_type]
-        free = [e for e in used_nothing if e.cost is None]
-        row.model_calls += sign * len(calls)
-        row.usage_known += sign * (len(calls) - len(silent) + len(used_nothing))
-        row.unpriced += sign * (len([e for e in calls if e.cost is None]) - len(free))
-        row.input_tokens += sign * sum([e.input_tokens or 0 for e in users])
-        row.output_tokens += sign * sum([e.output_tokens or 0 for e in users])
-        row.cache_read_tokens += sign * sum([e.cache_read_tokens or 0 for e in users])
-        row.cache_write_tokens += sign * sum([e.cache_write_tokens or 0 for e in users])
-        row.reasoning_tokens += sign * sum([e.reasoning_tokens or 0 for e in users])
+        row = self.row
+        for event in users:
+            told_in, told_out = event.input_tokens, event.output_tokens
+            if told_in is not None:
+                row.input_tokens += sign * told_in
+            if told_out is not None:
+                row.output_tokens += sign * told_out
+            row.cache_read_tokens += sign * (event.cache_read_tokens or 0)
+            row.cache_write_tokens += sign * (event.cache_write_tokens or 0)
+            row.reasoning_tokens += sign * (event.reasoning_tokens or 0)
+            if event.kind is _MODEL_CALL:
+                used_nothing = told_in is None and told_out is None and event.error_type != ""
+                row.model_calls += sign
+                row.usage_known += sign * (told_in is not None or told_out is not None or used_nothing)
+                row.unpriced += sign * (event.cost is None and not used_nothing)
 
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell."""

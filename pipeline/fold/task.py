@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from operator import attrgetter
 
 from pipeline.fold.facts import Facts
@@ -91,42 +92,49 @@ class Task:
             self._work(event, seen)
         return True
 
-    def apply_actions(self, arrived: Sequence[Arrived], following: int) -> tuple[list[Arrived], int]:
+    def apply_actions(self, arrived: Sequence[Arrived], following: int, refused: list[int]) -> int:
         """Take in what comes from `arrived[following]` on, while it is actions that are no roots: `apply`, for many.
 
-        Only for a task that is open, and stays so. Returns those that were new, and where it stopped.
+        Only for a task that is open, and stays so. Returns where it stopped; adds to `refused` the seq of what is
+        in the row already.
         """
-        row, ids, new = self.row, self.ids, []
-        while following < len(arrived):
-            each = arrived[following]
-            event = each[2]
+        row, ids, new = self.row, self.ids, list[Event]()
+        fence, last_seen = row.seq, row.last_seen
+        for seq, seen, event in islice(arrived, following, None):
             if event.kind not in ACTIONS or event.root:
                 break
-            if event.hash not in ids and each[0] > row.seq:
-                ids.add(event.hash)
-                new.append(each)
             following += 1
+            code = event.hash
+            if seq <= fence or code in ids:
+                refused.append(seq)
+                continue
+            ids.add(code)
+            new.append(event)
+            row.seq = seq
+            if seen > last_seen:
+                last_seen = seen
         if new:
+            row.last_seen = last_seen
             self._work_of_actions(new)
-        return new, following
+        return following
 
-    def _work_of_actions(self, new: Sequence[Arrived]) -> None:
-        row, events = self.row, [event for _, _, event, _ in new]
-        self._spans_of().actions(events)
-        row.events += len(new)
-        row.seq = new[-1][0]
-        ended = [event.at for event in events]
-        row.last_at = max(row.last_at, *ended)
-        row.last_seen = max(row.last_seen, *[seen for _, seen, _, _ in new])
-        if {event.trace_id for event in events}.difference(row.trace_ids):
-            for event in events:
-                self._traced(event)
-        for source in {event.task_source for event in events}:
-            row.task_source = _surer(source, row.task_source)
+    def _work_of_actions(self, events: Sequence[Event]) -> None:
+        row = self.row
+        row.events += len(events)
+        first, last = self._spans_of().actions(events)
+        row.last_at = max(row.last_at, last)
+        for source, trace_id in {(event.task_source, event.trace_id) for event in events}:
+            self._traced(trace_id)
+            if source != row.task_source:
+                row.task_source = _surer(source, row.task_source)
             if source == BY_TRACE:
-                self.kept += [e for e in events if e.task_source == BY_TRACE and FORWARDED not in e.attributes]
+                self.kept += [
+                    e
+                    for e in events
+                    if e.task_source == source and e.trace_id == trace_id and FORWARDED not in e.attributes
+                ]
         # No event outranks one that ended first and has the greatest hash; most batches name nothing new.
-        if (1, -min(ended), UINT64_MAX) > self._dimensioned_by or any(map(any, map(self._unnamed, events))):
+        if (1, -first, UINT64_MAX) > self._dimensioned_by or any(map(any, map(self._unnamed, events))):
             for event in events:
                 self._dimensions(event)
 
@@ -148,16 +156,16 @@ class Task:
         row = self.row
         row.last_at = max(row.last_at, event.at)
         row.last_seen = max(row.last_seen, seen)
-        self._traced(event)
+        self._traced(event.trace_id)
         self._dimensions(event)
         if not self._agentic and not (event.kind == _OTHER and event.task_source == BY_TRACE and not event.explicit):
             self._agentic = True
         if self._agentic and row.status != _LINKED:
             row.status = _FINISHED if self._claim else _OPEN
 
-    def _traced(self, event: Event) -> None:
-        if event.trace_id and event.trace_id not in self.row.trace_ids:
-            self.row.trace_ids = sorted([*self.row.trace_ids, event.trace_id])
+    def _traced(self, trace_id: str) -> None:
+        if trace_id and trace_id not in self.row.trace_ids:
+            self.row.trace_ids = sorted([*self.row.trace_ids, trace_id])
 
     # --- spans -----------------------------------------------------------------------------------
 

@@ -180,7 +180,7 @@ class Folding:
             if arrival.payload.startswith(b"{"):
                 clock = msgspec.json.decode(arrival.payload, type=Clock)
                 return Message(arrival.offset, arrival.received, clock=clock), []
-            return Message(arrival.offset, arrival.received, *decode_message(arrival.payload)), []
+            return Message(arrival.offset, arrival.received, decode_message(arrival.payload), arrival.payload), []
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             topic = self._settings.kafka.actions_topic
             payload = base64.b64encode(redact_bytes(arrival.payload)[:65_536]).decode()
