@@ -1,4 +1,4 @@
-"""Which open tasks a clock must look at: those of which nothing has arrived for as long as their workflow may be silent.
+"""Which open tasks a clock must look at: those that have been silent for as long as their workflow may be.
 
 A workflow's patience is the clock's to say, so tasks are in the order of when they were last seen, by workflow:
 that is the order of their deadlines under any policy. When a task was last seen may be out of date here; then it is
