@@ -6,7 +6,7 @@ import gc
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from schemas.words import TaskStatus
 from sinks.clickhouse.client import Asked, connect
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.store import ClickHouseStore
+from sinks.port import OpenTasks
 
 Result = TypeVar("Result")
 
@@ -116,7 +117,7 @@ def _load(store: _Watched, each: int, now: int) -> Assigned:
         grown, cpu = _resident() - before, time.process_time() - cpu
     finally:
         gc.set_threshold(*thresholds)
-    held = sum(fold.open_tasks() for fold in folds)
+    held = store.loaded
     if held != each * PARTITIONS:
         raise RuntimeError(f"{held:,} of {each * PARTITIONS:,} open tasks were loaded")
     return Assigned(
@@ -136,9 +137,12 @@ class _Watched(ClickHouseStore):
     """Counts the seconds of loading: those of the answers alone, and those of the calls, decoding included."""
 
     answers = calls = 0.0
+    loaded = 0
 
-    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
-        return self._timed(super().open_tasks, partition)
+    def open_tasks(self, partition: int) -> list[OpenTasks]:
+        found = self._timed(super().open_tasks, partition)
+        self.loaded += sum(len(some.task_ids) for some in found)
+        return found
 
     def frontier(self, partition: int) -> int:
         return self._timed(super().frontier, partition)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 
 from schemas.event import EVENTS_PER_MESSAGE, Event
 from schemas.rows import DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
+from sinks.port import OpenTasks
 from sinks.raw import decode_row
 
 
@@ -63,11 +66,14 @@ class MemoryStore:
         rows = [r.seq for (p, _), r in self.window_rows.items() if p == partition]
         return max([*rows, *(r.seq for r in self.task_rows.values() if r.partition == partition)], default=-1)
 
-    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
+    def open_tasks(self, partition: int) -> list[OpenTasks]:
+        by_workflow: defaultdict[str, list[TaskRow]] = defaultdict(list)
+        for row in sorted(self.task_rows.values(), key=attrgetter("last_seen")):
+            if row.partition == partition and row.status == TaskStatus.OPEN:
+                by_workflow[row.workflow].append(row)
         return [
-            _copy_task(row)
-            for row in self.task_rows.values()
-            if row.partition == partition and row.status == TaskStatus.OPEN
+            OpenTasks(workflow, max(r.seq for r in rows), [r.last_seen for r in rows], [r.task_id for r in rows])
+            for workflow, rows in by_workflow.items()
         ]
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.event import Event
 from schemas.rows import TaskRow, WindowKey, WindowRow
@@ -55,6 +55,18 @@ class Snapshot:
         self.forwards.extend(other.forwards)
 
 
+class OpenTasks(NamedTuple):
+    """The open tasks of a workflow in one partition: as much of them as a clock needs."""
+
+    workflow: str
+    seq: int
+    """The greatest of their rows."""
+    last_seen: list[int]
+    """`TaskRow.last_seen` of each task (microseconds), ascending."""
+    task_ids: list[str]
+    """In the same order."""
+
+
 WRITE_ORDER = ("events", "windows", "tasks", "dead_letters", "envelopes")
 
 
@@ -67,8 +79,8 @@ class Store(Protocol):
     def frontier(self, partition: int) -> int:
         """The greatest seq of any window or task of a partition; -1 when there is none."""
 
-    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
-        """The tasks of a partition that are open."""
+    def open_tasks(self, partition: int) -> list[OpenTasks]:
+        """The tasks of a partition that are open, by workflow."""
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
         """Those of the tasks that exist."""

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.event import EVENTS_PER_MESSAGE, Event
-from schemas.rows import TaskRow
 
 Arrived = tuple[int, int, Event]
 """An event that came: seq, Kafka timestamp in microseconds, event. Plain, since one is made for each event."""
@@ -31,9 +30,9 @@ class Clock(msgspec.Struct):
     """Microseconds, for workflows that `by_workflow` does not name."""
     by_workflow: dict[str, int] = {}
 
-    def deadline(self, row: TaskRow) -> int:
-        """When a task is given up unless more of it arrives."""
-        return row.last_seen + self.by_workflow.get(row.workflow, self.abandon_after)
+    def silent_since(self, workflow: str) -> int:
+        """An open task of a workflow is given up if the last that was seen of it is no later than this."""
+        return self.at - self.by_workflow.get(workflow, self.abandon_after)
 
 
 class Message(NamedTuple):

@@ -14,7 +14,6 @@ Only finished and abandoned tasks are in a window, so the events of an open task
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
@@ -22,13 +21,16 @@ from itertools import islice
 from pipeline.fold.facts import Change, empty_window, facts, window_of
 from pipeline.fold.message import Arrived, Clock, Message, task_ids
 from pipeline.fold.task import Task, rebuild
+from pipeline.fold.waiting import Waiting
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
-from sinks.port import Snapshot, Store
+from sinks.port import OpenTasks, Snapshot, Store
 from sinks.raw import raw_row
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
+ROWS_AT_ONCE = 10_000
+"""Tasks that are asked for in one query when a clock gives up very many."""
 
 
 class _Ahead(Exception):
@@ -98,28 +100,22 @@ class PartitionFold:
         """Every snapshot up to `position` is durable: rows up to there may leave memory."""
         self.durable = max(self.durable, position)
 
-    def open_tasks(self) -> int:
-        """How many tasks are open."""
-        return sum(task.row.status == TaskStatus.OPEN for task in self._tasks.values())
-
     # --- loading ----------------------------------------------------------------------------------
 
     def _forget(self) -> None:
         self._tasks: dict[str, Task] = {}
         self._closed: dict[str, None] = {}  # those that are not open, the last touched last
         self._windows: dict[WindowKey, WindowRow] = {}
-        self._due: list[tuple[int, str]] = []
-        self._watched: dict[str, int] = {}
-        self._policy: Clock | None = None
+        self._waiting = Waiting()
         self._loaded = False
         self.frontier = self._newest_window = -1
 
     def _start_afresh(self) -> None:
         self._forget()
         self.frontier = self._store.frontier(self.partition)
-        rows = list(self._store.open_tasks(self.partition))
-        self._check(rows, fresh=True)
-        self._tasks = {row.task_id: Task(row, evidence=False) for row in rows}
+        stored = self._store.open_tasks(self.partition)
+        self._check(stored, fresh=True)
+        self._waiting = Waiting(stored)
         self._loaded = True
 
     def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
@@ -134,13 +130,26 @@ class PartitionFold:
             upto = {row.task_id: row.seq for row in rows}
             events = self._store.events(self.partition, upto)
             for row in rows:
-                task = rebuild(row, events.get(row.task_id, ()))
-                task.placed = facts(task.row)
-                tasks[row.task_id] = task
-                self._note_status(task)
+                self._hold(rebuild(row, events.get(row.task_id, ())))
         for task_id in missing:
             if task_id not in tasks:
                 tasks[task_id] = Task(TaskRow(self.partition, self.epoch, task_id))
+
+    def _load_due(self, messages: Sequence[Message], fresh: bool) -> None:
+        """Bring in the tasks that a clock of the batch may give up. For that their rows are enough."""
+        due = [i for m in messages if m.clock for i in self._waiting.take_stored(m.clock) if i not in self._tasks]
+        for start in range(0, len(due), ROWS_AT_ONCE):
+            rows = self._store.tasks(self.partition, due[start : start + ROWS_AT_ONCE])
+            self._check(rows, fresh)
+            for row in rows:
+                self._hold(Task(row, evidence=False))
+
+    def _hold(self, task: Task) -> None:
+        task.placed = facts(task.row)
+        self._tasks[task.row.task_id] = task
+        self._note_status(task)
+        if task.row.status == _OPEN:
+            self._waiting.watch(task.row)
 
     def _note_status(self, task: Task) -> None:
         self._closed.pop(task.row.task_id, None)
@@ -159,7 +168,7 @@ class PartitionFold:
             if key not in self._windows:
                 self._windows[key] = empty_window(key)
 
-    def _check(self, rows: Iterable[TaskRow | WindowRow], fresh: bool) -> None:
+    def _check(self, rows: Iterable[TaskRow | WindowRow | OpenTasks], fresh: bool) -> None:
         allowed = max(self.position, self.frontier) if fresh else self.position
         if any(row.seq > allowed for row in rows):
             raise _Ahead
@@ -188,6 +197,7 @@ class PartitionFold:
         self._unsettled: dict[str, WindowKey | None] = {}
         looked_at, ids = self._looked_at
         self._load_tasks(ids if looked_at is messages else task_ids(messages), fresh, new)
+        self._load_due(messages, fresh)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
             self._newest_window = self._store.newest_window(self.partition)
         waiting: defaultdict[str, list[Arrived]] = defaultdict(list)
@@ -309,48 +319,26 @@ class PartitionFold:
 
     def _tick(self, clock: Clock, seq: int, received: int) -> None:
         """Give up the open tasks whose deadline has passed."""
-        policy = self._policy
-        if policy is None or (policy.abandon_after, policy.by_workflow) != (
-            clock.abandon_after,
-            clock.by_workflow,
-        ):
-            self._due, self._watched, self._policy = [], {}, clock
-            for task in self._tasks.values():
-                if task.row.status == TaskStatus.OPEN:
-                    self._watch(clock, task.row)
         self._watch_changed()
         not_yet: list[TaskRow] = []
-        while self._due and self._due[0][0] <= clock.at:
-            deadline, task_id = heapq.heappop(self._due)
-            if self._watched.get(task_id) != deadline:
+        for task_id in self._waiting.take_held(clock):
+            task = self._tasks.get(task_id)
+            if task is None or task.row.status != _OPEN:
                 continue
-            del self._watched[task_id]
-            waiting = self._tasks.get(task_id)
-            if waiting is None or waiting.row.status != TaskStatus.OPEN:
-                continue
-            if seq <= waiting.row.seq or clock.deadline(waiting.row) > clock.at:
-                not_yet.append(waiting.row)
+            row = task.row
+            if seq <= row.seq or row.last_seen > clock.silent_since(row.workflow):
+                not_yet.append(row)
             else:
-                waiting.row.status, waiting.row.seq = TaskStatus.ABANDONED.value, seq
-                waiting.row.given_up_seen = received
-                self._touched(waiting, seq)
+                row.status, row.seq, row.given_up_seen = TaskStatus.ABANDONED.value, seq, received
+                self._touched(task, seq)
         for row in not_yet:
-            self._watch(clock, row)
+            self._waiting.watch(row)
 
     def _watch_changed(self) -> None:
         """Watch the open tasks that the batch has changed so far: at each clock, and at the end."""
-        if self._policy is not None:
-            for task in self._dirty_tasks.values():
-                if task.row.status == _OPEN:
-                    self._watch(self._policy, task.row)
-
-    def _watch(self, policy: Clock, row: TaskRow) -> None:
-        """Look at a task when its deadline has come; another workflow can make that sooner than it was."""
-        deadline = policy.deadline(row)
-        watched = self._watched.get(row.task_id)
-        if watched is None or deadline < watched:
-            self._watched[row.task_id] = deadline
-            heapq.heappush(self._due, (deadline, row.task_id))
+        for task in self._dirty_tasks.values():
+            if task.row.status == _OPEN:
+                self._waiting.watch(task.row)
 
     # --- what came of it --------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import structlog
 
 from schemas.event import Event
 from schemas.rows import TaskRow, WindowKey, WindowRow
-from sinks.port import Barred, Store, Transient
+from sinks.port import Barred, OpenTasks, Store, Transient
 
 log = structlog.get_logger()
 Result = TypeVar("Result")
@@ -52,7 +52,7 @@ class Patient:
     def frontier(self, partition: int) -> int:
         return self._insist(lambda: self._store.frontier(partition))
 
-    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
+    def open_tasks(self, partition: int) -> list[OpenTasks]:
         return self._insist(lambda: self._store.open_tasks(partition))
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:

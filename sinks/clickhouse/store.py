@@ -13,7 +13,7 @@ from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Rep
 from schemas.words import TaskStatus
 from sinks.clickhouse.client import Asked, insert_lines, insert_statement, select_lines
 from sinks.memory import decode_raw
-from sinks.port import Barred
+from sinks.port import Barred, OpenTasks
 
 RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
 
@@ -27,6 +27,7 @@ TABLES = {
 }
 
 _task_decoder = msgspec.json.Decoder(TaskRow)
+_open_decoder = msgspec.json.Decoder(OpenTasks)
 
 
 def _list(columns: Sequence[str]) -> str:
@@ -34,6 +35,11 @@ def _list(columns: Sequence[str]) -> str:
 
 
 _TASKS = f"SELECT {_list(TASK_COLUMNS)} FROM task_rows FINAL WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}"  # noqa: S608 - our own column names
+_OPEN = """SELECT workflow, max(seq), arraySort(groupArray(last_seen) AS seen),
+    arraySort((task_id, at) -> at, groupArray(task_id), seen)
+FROM task_rows FINAL
+WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND status = {status:String}
+GROUP BY workflow"""
 _EVENTS = f"""SELECT {_list(RAW_COLUMNS)} FROM raw_events
 WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN asked"""  # noqa: S608
 _WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
@@ -97,10 +103,9 @@ class ClickHouseStore:
         greatest, rows = msgspec.json.decode(line)
         return int(greatest) if rows else -1
 
-    def open_tasks(self, partition: int) -> Iterable[TaskRow]:
-        sql = f"{_TASKS} AND status = {{status:String}}"
+    def open_tasks(self, partition: int) -> list[OpenTasks]:
         where = {**self._where(partition), "status": TaskStatus.OPEN.value}
-        return [_task_decoder.decode(line) for line in self._select(sql, where)]
+        return [_open_decoder.decode(line) for line in self._select(_OPEN, where)]
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
         ids = list(task_ids)

@@ -9,8 +9,10 @@ from pipeline.fold.facts import Change
 from pipeline.fold.message import Clock
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import Task
+from pipeline.fold.waiting import Waiting
 from schemas.rows import TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
+from sinks.port import OpenTasks
 
 TASKS_BEFORE_WINDOWS = ("forwards", "events", "tasks", "windows", "dead_letters", "envelopes")
 EVENTS_LAST = ("forwards", "windows", "tasks", "dead_letters", "envelopes", "events")
@@ -38,7 +40,7 @@ class NoFenceOnTasks(PartitionFold):
 
     def _tick(self, clock: Clock, seq: int, received: int) -> None:
         for task in self._tasks.values():
-            if task.row.status == TaskStatus.OPEN and clock.deadline(task.row) <= clock.at:
+            if task.row.status == TaskStatus.OPEN and task.row.last_seen <= clock.silent_since(task.row.workflow):
                 task.row.seq = min(task.row.seq, seq - 1)
         super()._tick(clock, seq, received)
 
@@ -71,7 +73,7 @@ class NewestWindowBeforeTasks(PartitionFold):
 class TakesRowsAhead(PartitionFold):
     """A row that is ahead is taken as it comes."""
 
-    def _check(self, rows: Iterable[TaskRow | WindowRow], fresh: bool) -> None:
+    def _check(self, rows: Iterable[TaskRow | WindowRow | OpenTasks], fresh: bool) -> None:
         pass
 
 
@@ -92,7 +94,7 @@ class IgnoresTheFrontier(PartitionFold):
         super()._start_afresh()
         self._allowed, self.frontier = self.frontier, -1
 
-    def _check(self, rows: Iterable[TaskRow | WindowRow], fresh: bool) -> None:
+    def _check(self, rows: Iterable[TaskRow | WindowRow | OpenTasks], fresh: bool) -> None:
         applied, self.frontier = self.frontier, max(self.frontier, self._allowed)
         try:
             super()._check(rows, fresh)
@@ -112,7 +114,7 @@ class ForgetsOpenTasks(PartitionFold):
 
     def _start_afresh(self) -> None:
         super()._start_afresh()
-        self._tasks.clear()
+        self._waiting = Waiting()
 
 
 class EvictsUnwritten(PartitionFold):

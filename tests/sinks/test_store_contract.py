@@ -8,7 +8,7 @@ import pytest
 from schemas.event import encode_line
 from schemas.rows import COUNTS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
 from sinks.memory import raw_line
-from sinks.port import WRITE_ORDER, Store
+from sinks.port import WRITE_ORDER, OpenTasks, Store
 from tests.events import event
 
 HOSTILE = (
@@ -42,7 +42,7 @@ def raw(task_id: str, seq: int, event_id: str, partition: int = 0, **told: objec
 
 def test_what_was_never_written_is_absent(store: Store) -> None:
     assert store.frontier(0) == -1
-    assert list(store.open_tasks(0)) == []
+    assert store.open_tasks(0) == []
     assert store.tasks(0, ["a"]) == []
     assert store.windows(0, [KEY]) == []
     assert store.events(0, {"a": 5}) == {"a": []}
@@ -127,7 +127,7 @@ def test_partitions_know_nothing_of_each_other(store: Store) -> None:
     store.write("events", [raw("a", 7, "x", 1)])
     assert (store.frontier(0), store.frontier(1)) == (-1, 8)
     assert store.tasks(0, ["a"]) == []
-    assert list(store.open_tasks(0)) == []
+    assert store.open_tasks(0) == []
     assert store.windows(0, [KEY]) == []
     assert store.events(0, {"a": 9}) == {"a": []}
     assert store.newest_window(0) == -1
@@ -139,16 +139,27 @@ def test_partitions_know_nothing_of_each_other(store: Store) -> None:
 def test_open_tasks_are_those_whose_newest_row_is_open(store: Store) -> None:
     store.write("tasks", [task("a", 1, status="open").line(), task("b", 1, status="open").line()])
     store.write("tasks", [task("a", 2, status="finished").line(), task("c", 3, status="abandoned").line()])
-    assert [row.task_id for row in store.open_tasks(0)] == ["b"]
+    assert [some.task_ids for some in store.open_tasks(0)] == [["b"]]
+
+
+def test_open_tasks_come_by_workflow_with_the_longest_silent_first(store: Store) -> None:
+    for task_id, seq, workflow, seen in ("b", 1, "v", 30), ("a", 7, "w", 20), ("c", 5, "v", 10), ("d", 3, "v", 20):
+        store.write("tasks", [task(task_id, seq, status="open", workflow=workflow, last_seen=seen).line()])
+    store.write("tasks", [task("c", 6, status="open", workflow="v", last_seen=40).line()])
+    assert sorted(store.open_tasks(0)) == [
+        OpenTasks("v", 6, [20, 30, 40], ["d", "b", "c"]),
+        OpenTasks("w", 7, [20], ["a"]),
+    ]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_any_text_is_only_text(store: Store, text: str) -> None:
     key = KEY._replace(workflow=text, case_type=text)
-    store.write("tasks", [task(text, 1, workflow=text, interventions={text: 1}).line()])
+    store.write("tasks", [task(text, 1, status="open", workflow=text, interventions={text: 1}).line()])
     store.write("windows", [window(1, key=key).line(0, 0)])
     store.write("events", [raw(text, 1, text, name=text, attributes={text: text})])
     assert store.tasks(0, [text])[0].workflow == text
+    assert store.open_tasks(0) == [OpenTasks(text, 1, [0], [text])]
     assert store.windows(0, [key]) == [window(1, key=key)]
     ((_, found),) = store.events(0, {text: 1})[text]
     assert (found.name, found.attributes) == (text, {text: text})
