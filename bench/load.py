@@ -16,7 +16,7 @@ from bench.work import CASE_TYPES, MODELS, WORKFLOWS
 from deploy.local.clickhouse import ClickHouse
 from pipeline.config import Settings
 from pipeline.connections import address_of
-from pipeline.fold.message import Clock, Message
+from pipeline.fold.message import Batch, Clock, Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.worker.app import YOUNG_ONLY
 from schemas.event import EVENTS_PER_MESSAGE
@@ -111,7 +111,7 @@ def _load(store: _Watched, each: int, now: int) -> Assigned:
         for partition in range(PARTITIONS):
             fold = PartitionFold(partition, store, next_offset=next_offset)
             began = time.monotonic()
-            fold.fold([clock])
+            fold.fold(Batch([clock]))
             took.append(time.monotonic() - began)
             folds.append(fold)
         grown, cpu = _resident() - before, time.process_time() - cpu

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
@@ -33,14 +32,14 @@ decode_row = msgspec.json.Decoder(RawRow).decode
 def raw_row(
     partition: int, epoch: int, offset: int, events: int, payload: bytes, left_out: Collection[int] = ()
 ) -> bytes:
-    """The row of a message with so many events, without those whose indexes are left out."""
+    """The row of a message with so many events, without those whose indexes are left out (not all of them are)."""
     if left_out:
-        lines = payload.split(b"\n")
+        lines = payload[1:-1].split(b"]\n[")
         indexes = [index for index in range(events) if index not in left_out]
-        told, payload = _encode(indexes), b"\n".join([lines[index] for index in indexes])
+        told, payload = _encode(indexes), b"[%b]" % b"]\n[".join([lines[index] for index in indexes])
     else:
         told = _all(events)
-    return b"[%d,%d,%d,%b,[%b]]" % (partition, epoch, offset, told, payload.replace(b"\n", b","))
+    return b"[%d,%d,%d,%b,[%b]]" % (partition, epoch, offset, told, payload.replace(b"]\n[", b"],["))
 
 
 def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:

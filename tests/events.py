@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.event import Event, event_hash
+from schemas.words import Kind
 
 AT = 1_700_000_041_000_000
 
@@ -19,4 +20,5 @@ def event(event_id: str = "e", task_id: str = "t", **told: Any) -> Event:
         "reasoning_tokens": None, "cost": None, "cost_source": "", "value": "", "explicit": 0, "number": None,
         "weight": 0, "flag": None, "attributes": {},
     }  # fmt: skip
-    return Event(event_hash(event_id), **{**nothing, "task_id": task_id, "event_id": event_id, **told})
+    values = {**nothing, "task_id": task_id, "event_id": event_id, **told}
+    return Event(event_hash(event_id), **{**values, "kind": Kind(values["kind"])})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import count, repeat
-from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -14,8 +14,6 @@ from schemas.event import EVENTS_PER_MESSAGE, Event
 
 Arrived = tuple[int, int, Event]
 """An event that came: seq, Kafka timestamp in microseconds, event. Plain, since one is made for each event."""
-
-_task_id = attrgetter("task_id")
 
 
 class Clock(msgspec.Struct):
@@ -45,11 +43,6 @@ class Message(NamedTuple):
     clock: Clock | None = None
     dead: int = 0
 
-    def sort_into(self, waiting: defaultdict[str, list[Arrived]]) -> None:
-        """Add the events to those of their tasks."""
-        for arrived in zip(count(self.first), repeat(self.received), self.events, strict=False):
-            waiting[arrived[2].task_id].append(arrived)
-
     @property
     def first(self) -> int:
         """The seq of its first event."""
@@ -60,11 +53,46 @@ class Message(NamedTuple):
         """The greatest seq that one of its events could have."""
         return self.first + EVENTS_PER_MESSAGE - 1
 
+    def arrivals(self) -> Iterator[Arrived]:
+        """Its events in their order."""
+        return zip(count(self.first), repeat(self.received), self.events, strict=False)
 
-def task_ids(messages: Iterable[Message]) -> dict[str, None]:
-    """The tasks of which these messages tell, in the order in which they come."""
-    ids: dict[str, None] = {}
-    for message in messages:
-        ids.update(dict.fromkeys(map(_task_id, message.events)))
-    ids.pop("", None)
-    return ids
+
+class Batch:
+    """Messages of one partition, in the order of their offsets.
+
+    Events are sorted by task when their message is added: that is right after it was decoded, while the
+    processor still has them at hand.
+    """
+
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
+        self.messages: list[Message] = []
+        self.runs: list[tuple[dict[str, list[Arrived]], Message | None]] = []
+        """Events by task, and the clock message that follows them."""
+        self._run = self._begin()
+        for message in messages:
+            self.add(message)
+
+    def _begin(self) -> defaultdict[str, list[Arrived]]:
+        run: defaultdict[str, list[Arrived]] = defaultdict(list)
+        self.runs.append((run, None))
+        return run
+
+    def add(self, message: Message) -> None:
+        """One more message."""
+        self.messages.append(message)
+        run = self._run
+        for arrived in message.arrivals():
+            run[arrived[2].task_id].append(arrived)
+        if message.clock is not None:
+            self.runs[-1] = run, message
+            self._run = self._begin()
+
+    @cached_property
+    def task_ids(self) -> list[str]:
+        """The tasks that it tells of, in the order in which they come. Read it when all messages are added."""
+        ids: dict[str, None] = {}
+        for run, _ in self.runs:
+            ids.update(dict.fromkeys(run))
+        ids.pop("", None)
+        return list(ids)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 from pipeline.fold.facts import Change, empty_window, facts, window_of
-from pipeline.fold.message import Arrived, Clock, Message, task_ids
+from pipeline.fold.message import Arrived, Batch, Message
 from pipeline.fold.task import Task, rebuild
 from pipeline.fold.waiting import Waiting
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
@@ -63,14 +63,13 @@ class PartitionFold:
         )
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
-        self._looked_at: tuple[Sequence[Message], dict[str, None]] = (), {}  # of `unheld`, and their tasks
         self._keep_windows = keep if keep_windows is None else keep_windows
         self._forget()
 
     # --- what its owner calls ---------------------------------------------------------------------
 
-    def fold(self, messages: Sequence[Message], new: Collection[str] = ()) -> Snapshot:
-        """Apply messages in the order of their offsets and return what must be written before they are acked.
+    def fold(self, batch: Batch, new: Collection[str] = ()) -> Snapshot:
+        """Apply messages and return what must be written before they are acked.
 
         `new`: tasks of `unheld` that the store does not have; it is not asked for them again. What the store
         raises comes through; the same call may be made again.
@@ -82,19 +81,16 @@ class PartitionFold:
                 if fresh:
                     self._settled()
                     self._start_afresh()
-                return self._apply(messages, fresh, () if fresh else new)
+                return self._apply(batch, fresh, () if fresh else new)
             except _Ahead:
                 self._forget()
             except BaseException:
                 self._forget()  # a part of the batch is in the rows
                 raise
 
-    def unheld(self, messages: Sequence[Message]) -> list[str]:
-        """The tasks of these messages that are not in memory; none before anything is loaded."""
-        if not self._loaded:
-            return []
-        self._looked_at = messages, task_ids(messages)
-        return [task_id for task_id in self._looked_at[1] if task_id not in self._tasks]
+    def unheld(self, batch: Batch) -> list[str]:
+        """The tasks of a batch that are not in memory; none before anything is loaded."""
+        return [task_id for task_id in batch.task_ids if task_id not in self._tasks] if self._loaded else []
 
     def written(self, position: int) -> None:
         """Every snapshot up to `position` is durable: rows up to there may leave memory."""
@@ -187,7 +183,7 @@ class PartitionFold:
 
     # --- applying ---------------------------------------------------------------------------------
 
-    def _apply(self, messages: Sequence[Message], fresh: bool, new: Collection[str]) -> Snapshot:
+    def _apply(self, batch: Batch, fresh: bool, new: Collection[str]) -> Snapshot:
         self._fresh = fresh
         self._refused: list[int] = []
         self._forwards: list[tuple[str, bytes]] = []
@@ -195,40 +191,32 @@ class PartitionFold:
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
-        looked_at, ids = self._looked_at
-        self._load_tasks(ids if looked_at is messages else task_ids(messages), fresh, new)
-        self._load_due(messages, fresh)
+        self._load_tasks(batch.task_ids, fresh, new)
+        self._load_due(batch.messages, fresh)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
             self._newest_window = self._store.newest_window(self.partition)
-        waiting: defaultdict[str, list[Arrived]] = defaultdict(list)
-        for message in messages:
-            seq = message.first
-            if seq <= self.frontier:
-                for event in message.events:
-                    self._arrive(event.task_id, [(seq, message.received, event)])
-                    self._settle()
-                    seq += 1
-            else:
-                message.sort_into(waiting)
-                seq += len(message.events)
-            if message.clock is not None:
-                self._arrive_all(waiting)
-                self._tick(message.clock, seq, message.received)
-                if seq <= self.frontier:
-                    self._settle()
-        self._arrive_all(waiting)
+        if batch.messages and batch.messages[0].first <= self.frontier:
+            self._apply_one_by_one(batch.messages)
+        else:
+            for run, clock in batch.runs:
+                for task_id, arrived in run.items():
+                    self._arrive(task_id, arrived)
+                if clock is not None:
+                    self._tick(clock)
         self._settle()
         self._watch_changed()
-        self._looked_at = (), {}
-        if messages:
-            self.position = messages[-1].last
-        return self._snapshot(messages)
+        if batch.messages:
+            self.position = batch.messages[-1].last
+        return self._snapshot(batch.messages)
 
-    def _arrive_all(self, waiting: dict[str, list[Arrived]]) -> None:
-        """Apply events task by task: one does not depend on another, and what is at hand is quick to reach."""
-        for task_id, arrived in waiting.items():
-            self._arrive(task_id, arrived)
-        waiting.clear()
+    def _apply_one_by_one(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            for arrived in message.arrivals():
+                self._arrive(arrived[2].task_id, [arrived])
+                self._settle()
+            if message.clock is not None:
+                self._tick(message)
+                self._settle()
 
     def _arrive(self, task_id: str, arrived: list[Arrived]) -> None:
         """Apply events of one task: those of a run of actions at once, while it is open."""
@@ -317,8 +305,11 @@ class PartitionFold:
 
     # --- time -------------------------------------------------------------------------------------
 
-    def _tick(self, clock: Clock, seq: int, received: int) -> None:
-        """Give up the open tasks whose deadline has passed."""
+    def _tick(self, message: Message) -> None:
+        """Give up the open tasks whose deadline has passed by a clock message."""
+        clock, seq, received = message.clock, message.first + len(message.events), message.received
+        if clock is None:
+            return
         self._watch_changed()
         not_yet: list[TaskRow] = []
         for task_id in self._waiting.take_held(clock):

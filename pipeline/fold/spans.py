@@ -61,12 +61,9 @@ class Spans:
         last = 0
         for event in events:
             at = event.at
-            if event.start < start:
-                start = event.start
-            if at < first:
-                first = at
-            if at > last:
-                last = at
+            start = min(start, event.start)
+            first = min(first, at)
+            last = max(last, at)
             kind = event.kind
             if kind is _TOOL_CALL:
                 self._calls.add(event.event_id)

@@ -111,8 +111,7 @@ class Task:
             ids.add(code)
             new.append(event)
             row.seq = seq
-            if seen > last_seen:
-                last_seen = seen
+            last_seen = max(last_seen, seen)
         if new:
             row.last_seen = last_seen
             self._work_of_actions(new)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.config import Settings
-from pipeline.fold.message import Clock, Message
+from pipeline.fold.message import Batch, Clock, Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.breaker import Breaker
@@ -136,29 +136,29 @@ class Folding:
         partitions, asked = sorted(by_partition), []
         for some in (partitions[::2], partitions[1::2]):  # while the store answers for one half, the other is decoded
             work = [(self._fold_of(p, by_partition[p][0].offset), by_partition[p]) for p in some]
-            ready = [(fold, self._messages(fold, came, snapshot)) for fold, came in work]
-            unheld = {fold.partition: fold.unheld(messages) for fold, messages in ready}
+            ready = [(fold, self._batch(fold, came, snapshot)) for fold, came in work]
+            unheld = {fold.partition: fold.unheld(batch) for fold, batch in ready}
             asked.append((ready, unheld, self._asking.submit(self.patient.stored_tasks, unheld)))
         for ready, unheld, answer in asked:
             stored = answer.result()
-            for fold, messages in ready:
-                if messages:
-                    snapshot.extend(fold.fold(messages, set(unheld[fold.partition]) - stored))
-                    self.events += sum(len(m.events) for m in messages)
+            for fold, batch in ready:
+                if batch.messages:
+                    snapshot.extend(fold.fold(batch, set(unheld[fold.partition]) - stored))
+                    self.events += sum(len(m.events) for m in batch.messages)
                 positions[fold.partition] = fold.position
         return snapshot, positions
 
-    def _messages(self, fold: PartitionFold, came: Sequence[Arrival], snapshot: Snapshot) -> list[Message]:
+    def _batch(self, fold: PartitionFold, came: Sequence[Arrival], snapshot: Snapshot) -> Batch:
         """Those that are new, decoded; what cannot be is a dead letter."""
-        messages = []
+        batch = Batch()
         for arrival in came:
             if arrival.offset * EVENTS_PER_MESSAGE > fold.position:  # else: redelivered, it is in already
                 message, dead = self._decode(arrival)
                 topic = self._settings.kafka.actions_topic
                 self._breaker.count(topic, fold.partition, arrival.offset, 1, len(dead))
-                messages.append(message)
+                batch.add(message)
                 snapshot.dead_letters += dead
-        return messages
+        return batch
 
     def _fold_of(self, partition: int, offset: int) -> PartitionFold:
         """The fold of a partition; a new one where messages are missing, since another owner had them."""

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.external import ExternalData
 
+from schemas.event import EVENTS_PER_MESSAGE
 from sinks.port import Barred, Refused, Transient
 
 REFUSED_CODES = frozenset({6, 20, 26, 27, 38, 41, 43, 46, 53, 62, 70, 72, 73, 115, 117, 130, 131, 349, 407, 457, 469})
@@ -124,10 +125,35 @@ def insert_lines(client: Client, statement: bytes, lines: Sequence[bytes]) -> No
 
 
 def insert_statement(client: Client, table: str, columns: Sequence[str]) -> bytes:
-    """The statement that inserts rows of these columns of a table, in a format of a JSON array a row.
+    """The statement that inserts rows of these columns of a table, in a format of a JSON array a row."""
+    types = _read_as(client, table, columns)
+    read_as = ", ".join(f"`{name}` {types[name]}" for name in columns)
+    return _insert(table, columns, _names(columns), read_as)
 
-    ClickHouse reads LowCardinality columns as strings, and then makes dictionaries of whole columns: half the
-    time of reading them value by value (docs/benchmarks.md).
+
+def insert_raw_statement(client: Client, table: str, columns: Sequence[str]) -> bytes:
+    """The statement that inserts `sinks.raw` rows, each with all events of a message, into a table of single events.
+
+    `columns`: partition, epoch, seq, and the fields of an event in their order.
+    """
+    types = _read_as(client, table, columns)
+    event = ", ".join(types[name] for name in columns[3:])
+    read_as = f"partition UInt16, epoch UInt16, offset UInt64, indexes Array(UInt16), events Array(Tuple({event}))"
+    fields = ", ".join(f"event.{position}" for position, _ in enumerate(columns[3:], 1))
+    values = f"partition, epoch, offset * {EVENTS_PER_MESSAGE} + index, {fields}"
+    return _insert(table, columns, values, read_as, " ARRAY JOIN indexes AS index, events AS event")
+
+
+def _insert(table: str, columns: Sequence[str], values: str, read_as: str, then: str = "") -> bytes:
+    source = read_as.replace("'", "\\'")
+    return f"INSERT INTO {table} ({_names(columns)}) SELECT {values} FROM input('{source}'){then} FORMAT {_FORMAT}".encode()  # noqa: S608, E501
+
+
+def _read_as(client: Client, table: str, columns: Sequence[str]) -> dict[str, str]:
+    """As what the columns of a table are read.
+
+    LowCardinality columns as strings: ClickHouse then makes dictionaries of whole columns, in half the time of
+    reading them value by value (docs/benchmarks.md).
     """
     sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
     with translated():
@@ -136,9 +162,11 @@ def insert_statement(client: Client, table: str, columns: Sequence[str]) -> byte
         raise Barred(
             f"the table {table} has no column {missing[0]}" if types else f"there is no table {table}", _TABLES
         )
-    names = ", ".join(f"`{name}`" for name in columns)
-    read_as = ", ".join(f"`{name}` {types[name]}" for name in columns).replace("'", "\\'")
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM input('{read_as}') FORMAT {_FORMAT}".encode()  # noqa: S608
+    return types
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in columns)
 
 
 class Asked(NamedTuple):

@@ -11,9 +11,9 @@ from clickhouse_connect.driver.client import Client
 from schemas.event import FIELDS, Event
 from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
-from sinks.clickhouse.client import Asked, insert_lines, insert_statement, select_lines
-from sinks.memory import decode_raw
+from sinks.clickhouse.client import Asked, insert_lines, insert_raw_statement, insert_statement, select_lines
 from sinks.port import Barred, OpenTasks
+from sinks.raw import decode_raw
 
 RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
 
@@ -95,7 +95,8 @@ class ClickHouseStore:
         with self._client() as client:
             statement = self._statements.get(table)
             if statement is None:
-                statement = self._statements[table] = insert_statement(client, *TABLES[table])
+                make = insert_raw_statement if table == "events" else insert_statement
+                statement = self._statements[table] = make(client, *TABLES[table])
             insert_lines(client, statement, lines)
 
     def frontier(self, partition: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.fold.message import Message
+from pipeline.fold.message import Batch, Message
 from pipeline.fold.partition import PartitionFold
 from schemas.event import decode_line
 from schemas.rows import DeadLetter
@@ -55,7 +55,7 @@ class World:
         """What is to be written of these messages."""
         if partition not in self.folds:
             self.folds[partition] = PartitionFold(partition, self.store, next_offset=messages[0].offset, keep=20)
-        snapshot = self.folds[partition].fold(messages)
+        snapshot = self.folds[partition].fold(Batch(messages))
         dead = (m for m in messages if m.dead)
         snapshot.dead_letters = [
             DeadLetter("agent.actions", partition, m.offset, -1, m.received, "not_an_action_message", "", "").line()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.config import Settings
-from pipeline.fold.message import Clock, Message
+from pipeline.fold.message import Batch, Clock, Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.report.build import task_of_row
@@ -77,15 +77,15 @@ def measure(messages: Iterable[tuple[str, bytes]], given: Settings | None = None
     while waiting:
         sent_on: dict[int, list[bytes]] = {}
         for p, lines in waiting.items():
-            message = Message(ends[p], RECEIVED, *decode_message(encode_message(lines)))
+            message = Message(ends[p], RECEIVED, decode_message(payload := encode_message(lines)), payload)
             ends[p] += 1
-            snapshot = folds[p].fold([message])
+            snapshot = folds[p].fold(Batch([message]))
             write(store, snapshot)
             for task_id, line in snapshot.forwards:
                 sent_on.setdefault(partition_of(task_id, PARTITIONS), []).append(line)
         waiting = sent_on
     for p, fold in enumerate(folds):
-        write(store, fold.fold([Message(ends[p], RECEIVED, clock=Clock(RECEIVED + CENTURY_US, 3_600_000_000))]))
+        write(store, fold.fold(Batch([Message(ends[p], RECEIVED, clock=Clock(RECEIVED + CENTURY_US, 3_600_000_000))])))
     rows = [row for row in store.task_rows.values() if row.status != TaskStatus.LINKED]
     return Measured([task_of_row(msgspec.structs.asdict(row)) for row in rows], store, packed)
 

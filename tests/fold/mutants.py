@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from pipeline.fold.facts import Change
-from pipeline.fold.message import Clock
+from pipeline.fold.message import Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import Task
 from pipeline.fold.waiting import Waiting
@@ -38,11 +38,12 @@ class NoFenceOnWindows(PartitionFold):
 class NoFenceOnTasks(PartitionFold):
     """A clock gives up a task whose row is beyond it. (Events are known again by their ids.)"""
 
-    def _tick(self, clock: Clock, seq: int, received: int) -> None:
-        for task in self._tasks.values():
+    def _tick(self, message: Message) -> None:
+        clock = message.clock
+        for task in self._tasks.values() if clock else ():
             if task.row.status == TaskStatus.OPEN and task.row.last_seen <= clock.silent_since(task.row.workflow):
-                task.row.seq = min(task.row.seq, seq - 1)
-        super()._tick(clock, seq, received)
+                task.row.seq = min(task.row.seq, message.first - 1)
+        super()._tick(message)
 
 
 class WindowsBeforeTasks(PartitionFold):

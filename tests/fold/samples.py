@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from schemas.event import FORWARDED, Event, event_hash
-from schemas.words import SPANS
+from schemas.words import SPANS, Kind
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -122,7 +122,7 @@ def event(spec: Spec, number: int) -> Event:
         event_id = f"{values['trace_id']}:span-{number}"
         values["start"] = at - duration
         values["parent_id"] = "" if spec.parent is None else f"span-{spec.parent}"
-    return Event(**values | {"event_id": event_id, "hash": event_hash(event_id)})
+    return Event(**values | {"event_id": event_id, "hash": event_hash(event_id), "kind": Kind(values["kind"])})
 
 
 def pick(*several: Iterable[Any]) -> st.SearchStrategy[Any]:

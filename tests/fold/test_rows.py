@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.event import FIELDS, decode_line, encode_line
+from schemas.event import FIELDS, decode_line, decode_message, encode_line, encode_message
 from schemas.rows import COUNTS, TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
-from sinks.memory import decode_raw, raw_line
+from sinks.raw import decode_raw, decode_row, raw_line, raw_row
 from tests.fold.samples import event, specs
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["\x00", '"', "\\", "\n", "🙂"])
@@ -59,11 +59,24 @@ def test_a_task_comes_back_from_its_line(row: TaskRow) -> None:
 @given(spec=specs, text=texts, partition=st.integers(0, 99), epoch=st.integers(0, 9), seq=numbers)
 def test_a_raw_event_comes_back_from_its_line(spec, text: str, partition: int, epoch: int, seq: int) -> None:
     told = msgspec.structs.replace(event(spec, 0), task_id=text, name=text, attributes={text: text})
-    line = raw_line(partition, epoch, seq, encode_line(told)[1:])
-    assert decode_raw(line) == (partition, seq, told)
-    assert msgspec.json.decode(line)[:3] == [partition, epoch, seq]
-    assert len(msgspec.json.decode(line)) == 3 + len(FIELDS)
+    row = decode_row(raw_line(partition, epoch, seq, encode_line(told)))
+    assert (row.partition, row.epoch, row.offset * 4096 + row.indexes[0], row.events) == (partition, epoch, seq, [told])
+    read = msgspec.json.encode([partition, epoch, seq, *msgspec.json.decode(encode_line(told))])
+    assert decode_raw(read) == (partition, seq, told)
+    assert len(msgspec.json.decode(read)) == 3 + len(FIELDS)
     assert decode_line(encode_line(told)) == told
+
+
+@given(told=st.lists(specs, min_size=1, max_size=5), text=texts, left_out=st.sets(st.integers(0, 4)))
+def test_a_message_is_one_row_without_what_is_left_out(told, text: str, left_out: set[int]) -> None:
+    events = [msgspec.structs.replace(event(one, n), scope=text, attributes={text: text}) for n, one in enumerate(told)]
+    payload = encode_message(map(encode_line, events))
+    assert decode_message(payload) == events
+    left_out -= {0}
+    row = decode_row(raw_row(3, 1, 9, len(events), payload, left_out))
+    kept = [index for index in range(len(events)) if index not in left_out]
+    assert (row.partition, row.epoch, row.offset, row.indexes) == (3, 1, 9, kept)
+    assert row.events == [events[index] for index in kept]
 
 
 @given(text=texts, number=numbers)

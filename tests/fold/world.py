@@ -6,18 +6,19 @@ Every row line is written by itself, so a crash or another owner can come betwee
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.fold.message import Clock, Message
+from pipeline.fold.message import Batch, Clock, Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import rebuild
-from schemas.event import Event, encode_line
+from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
 from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
+from sinks.raw import decode_row, raw_line
 from tests.fold import reference
 from tests.fold.reference import Entry, Tick
 from tests.fold.samples import BASE, MINUTE, Again, Spec, event
@@ -200,7 +201,7 @@ class Owner:
         entries = self._world.log[self.next_offset : self.next_offset + messages]
         if not entries:
             return
-        batch = [_message(entry) for entry in entries]
+        batch = Batch(_message(entry) for entry in entries)
         self._loads = 0
         try:
             unheld = self._fold.unheld(batch)
@@ -210,7 +211,8 @@ class Owner:
             return
         self.next_offset = entries[-1].offset + 1
         for table in self._world.order:
-            self._pending.extend(_Line(table, line) for line in getattr(snapshot, table))
+            lines = getattr(snapshot, table)
+            self._pending.extend(_Line(table, line) for line in (_one_by_one(lines) if table == "events" else lines))
         self._pending.append(_Written(self._fold.position, self.next_offset))
 
     def write(self, lines: int) -> None:
@@ -241,12 +243,20 @@ class Owner:
         return interrupted
 
 
+def _one_by_one(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """A row for each event: a store may have come to any of them when the owner dies."""
+    for row in map(decode_row, rows):
+        for index, told in zip(row.indexes, row.events, strict=True):
+            seq = row.offset * EVENTS_PER_MESSAGE + index
+            yield raw_line(row.partition, row.epoch, seq, encode_line(told))
+
+
 def _message(entry: Entry) -> Message:
-    tails = [encode_line(e)[1:] for e in entry.events]
+    payload = encode_message(encode_line(e) for e in entry.events)
     clock = None
     if entry.tick is not None:
         clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
-    return Message(entry.offset, entry.received, entry.events, tails, clock)
+    return Message(entry.offset, entry.received, entry.events, payload, clock)
 
 
 def check_task(row: TaskRow, expected: reference.Row) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from schemas.event import encode_line
+from schemas.event import encode_line, encode_message
 from schemas.rows import COUNTS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
-from sinks.memory import raw_line
 from sinks.port import WRITE_ORDER, OpenTasks, Store
+from sinks.raw import raw_line, raw_row
 from tests.events import event
 
 HOSTILE = (
@@ -37,7 +37,7 @@ def task(task_id: str, seq: int, partition: int = 0, **told: object) -> TaskRow:
 
 
 def raw(task_id: str, seq: int, event_id: str, partition: int = 0, **told: object) -> bytes:
-    return raw_line(partition, 0, seq, encode_line(event(task_id=task_id, event_id=event_id, **told))[1:])
+    return raw_line(partition, 0, seq, encode_line(event(task_id=task_id, event_id=event_id, **told)))
 
 
 def test_what_was_never_written_is_absent(store: Store) -> None:
@@ -117,8 +117,16 @@ def test_events_come_up_to_the_seq_that_is_asked_for(store: Store) -> None:
 
 def test_an_event_comes_back_as_it_was_written(store: Store) -> None:
     told = event(task_id="a", event_id="e", input_tokens=0, cost=10**15, number=-5, attributes={"k": "v"}, scope="s")
-    store.write("events", [raw_line(0, 0, 3, encode_line(told)[1:])])
+    store.write("events", [raw_line(0, 0, 3, encode_line(told))])
     assert store.events(0, {"a": 3})["a"] == [(3, told)]
+
+
+def test_the_events_of_a_message_come_in_one_row_and_some_may_be_left_out(store: Store) -> None:
+    told = [event(task_id=name, event_id=name, name=text) for name, text in zip("abc", HOSTILE[3:], strict=False)]
+    store.write("events", [raw_row(0, 0, 2, 3, encode_message(map(encode_line, told)), {1})])
+    assert store.events(0, dict.fromkeys("abc", 9_000)) == {"a": [(8_192, told[0])], "b": [], "c": [(8_194, told[2])]}
+    store.write("events", [raw_row(0, 0, 3, 3, encode_message(map(encode_line, told)))])
+    assert (12_289, told[1]) in store.events(0, {"b": 99_999})["b"]
 
 
 def test_partitions_know_nothing_of_each_other(store: Store) -> None:
