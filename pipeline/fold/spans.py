@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.fold.tree import UNTOLD_SCOPES, ending, parent_of, repetitions, run_failed
+from pipeline.fold.tree import UNTOLD_SCOPES, parent_of, repetitions, run_failed
 from schemas.event import Event
 from schemas.rows import TaskRow
 from schemas.units import bucket
@@ -57,23 +57,29 @@ class Spans:
         row = self.row
         self._count(events, 1)
         self._spans += events
-        first = start = events[0].at
-        last = 0
+        start = first = last = events[0].at
+        trace_id = parent_id = None
+        latest = self._last_call
         for event in events:
             at = event.at
-            start = min(start, event.start)
-            first = min(first, at)
-            last = max(last, at)
+            if event.start < start:
+                start = event.start
+            if at < first:
+                first = at
+            if at > last:
+                last = at
+            if event.parent_id != parent_id or event.trace_id != trace_id:
+                trace_id, parent_id = event.trace_id, event.parent_id
+                self._parents.add(parent_of(event))
             kind = event.kind
             if kind is _TOOL_CALL:
                 self._calls.add(event.event_id)
             elif kind is _MODEL_CALL:
                 self._calls.add(event.event_id)
                 self._scopes.add(event.scope)
-                if self._last_call is None or ending(event) > ending(self._last_call):
-                    self._last_call = event
-        for trace_id, parent_id in {(event.trace_id, event.parent_id) for event in events}:
-            self._parents.add(f"{trace_id}:{parent_id}")
+                if latest is None or at > latest.at or (at == latest.at and event.hash > latest.hash):
+                    latest = event
+        self._last_call = latest
         if not row.start_at or start < row.start_at:
             row.start_at = start
         return first, last

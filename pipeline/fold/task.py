@@ -111,7 +111,8 @@ class Task:
             ids.add(code)
             new.append(event)
             row.seq = seq
-            last_seen = max(last_seen, seen)
+            if seen > last_seen:
+                last_seen = seen
         if new:
             row.last_seen = last_seen
             self._work_of_actions(new)
@@ -122,16 +123,15 @@ class Task:
         row.events += len(events)
         first, last = self._spans_of().actions(events)
         row.last_at = max(row.last_at, last)
-        for source, trace_id in {(event.task_source, event.trace_id) for event in events}:
-            self._traced(trace_id)
-            if source != row.task_source:
-                row.task_source = _surer(source, row.task_source)
-            if source == BY_TRACE:
-                self.kept += [
-                    e
-                    for e in events
-                    if e.task_source == source and e.trace_id == trace_id and FORWARDED not in e.attributes
-                ]
+        trace_id = ""
+        for event in events:
+            if event.trace_id != trace_id:
+                trace_id = event.trace_id
+                self._traced(trace_id)
+            if event.task_source != row.task_source:
+                row.task_source = _surer(event.task_source, row.task_source)
+            if event.task_source == BY_TRACE and FORWARDED not in event.attributes:
+                self.kept.append(event)
         # No event outranks one that ended first and has the greatest hash; most batches name nothing new.
         if (1, -first, UINT64_MAX) > self._dimensioned_by or any(map(any, map(self._unnamed, events))):
             for event in events:
