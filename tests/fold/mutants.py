@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pipeline.fold.facts import Change
-from pipeline.fold.message import Clock
+from pipeline.fold.message import Clock, Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import Task
 from pipeline.fold.waiting import Waiting
@@ -68,6 +68,26 @@ class NewestWindowBeforeTasks(PartitionFold):
         if fresh:
             self._newest_window = self._early
         super()._load_windows(keys, fresh)
+
+
+class LoadsAtTheClock(PartitionFold):
+    """What a clock may give up is loaded when the clock comes, when windows are loaded already."""
+
+    def _load_due(self, messages: Sequence[Message], fresh: bool) -> None:
+        pass
+
+    def _tick(self, clock: Clock, seq: int, received: int) -> None:
+        super()._load_due([Message(0, received, clock=clock)], self._fresh)
+        super()._tick(clock, seq, received)
+
+
+class WatchesOnlyWhatChanges(PartitionFold):
+    """A task that is brought in is not watched, as if it still waited in the store."""
+
+    def _hold(self, task: Task) -> None:
+        waiting, self._waiting = self._waiting, Waiting()
+        super()._hold(task)
+        self._waiting = waiting
 
 
 class TakesRowsAhead(PartitionFold):

@@ -148,6 +148,34 @@ def former_owner_is_ahead(w: World) -> None:
     w.fold()
 
 
+def former_owner_gives_up_between_the_loads(w: World) -> None:
+    """One clock gives up a task in each of two minutes. The later minute is written, and its seq is the frontier.
+
+    The loads: which tasks are stored; the frontier; open tasks; tasks; those that are due; the newest minute; a window.
+    The rest is written before the next one, of the earlier minute; or when that is loaded, and those that are due next.
+    """
+    w.append(STEP_A, Spec("step", "c", at=MINUTE))
+    w.fold()
+    w.write()
+    w.append(Spec("root", "d", at=MINUTE), ROOT_B)
+    w.tick(BASE + MINUTE, HALF)
+    w.fold(2)
+    w.rebalance()
+    w.zombie_write(3)
+    w.fold(2, [*[NOTHING] * 7, Meanwhile(write=100)])
+
+
+def known_event_of_a_task_that_waits_in_the_store(w: World) -> None:
+    w.append(STEP_A)
+    w.fold()
+    w.write()
+    w.crash()
+    w.append(Again(0))
+    w.tick(BASE + MINUTE, HALF)
+    w.fold()
+    w.fold()
+
+
 RULES = {
     "raw events are written first": Rule(mutants.EVENTS_LAST, crash_after_two_lines),
     "windows are written before tasks": Rule(mutants.TASKS_BEFORE_WINDOWS, crash_after_two_lines),
@@ -157,6 +185,12 @@ RULES = {
     "tasks are loaded before windows": Rule(mutants.WindowsBeforeTasks, former_owner_writes_between_windows_and_tasks),
     "which windows are new is known after the tasks are loaded": Rule(
         mutants.NewestWindowBeforeTasks, former_owner_writes_a_new_minute_between_the_loads
+    ),
+    "what a clock may give up is loaded before windows": Rule(
+        mutants.LoadsAtTheClock, former_owner_gives_up_between_the_loads
+    ),
+    "an open task that is brought in is watched": Rule(
+        mutants.WatchesOnlyWhatChanges, known_event_of_a_task_that_waits_in_the_store
     ),
     "a row that is ahead means another owner": Rule(mutants.TakesRowsAhead, former_owner_is_ahead),
     "what one clock does to a window is applied at once": Rule(mutants.OneByOneAtAClock, two_given_up_at_once),
