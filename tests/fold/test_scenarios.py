@@ -5,12 +5,15 @@ Each is right with the fold as it is, and wrong with the one rule broken. `test_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import pytest
 
+from pipeline.fold import partition
 from pipeline.fold.partition import PartitionFold
+from schemas.rows import TaskRow
+from sinks.memory import MemoryStore
 from tests.fold import mutants
 from tests.fold.samples import BASE, MINUTE, SECOND, Again, Spec
 from tests.fold.world import Meanwhile, World
@@ -257,6 +260,57 @@ def test_a_preparation_that_states_the_outcome_finishes_the_task_wherever_it_com
     world.finish()
     (row,) = world.store.task_rows.values()
     assert row.status == "finished"
+
+
+# --- what is asked of the store ------------------------------------------------------------------
+
+
+class _Asked(MemoryStore):
+    """Notes the tasks of each question for rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[str]] = []
+
+    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
+        self.asked.append(list(task_ids))
+        return super().tasks(partition, self.asked[-1])
+
+
+def _taken_over(tasks: str) -> tuple[World, _Asked]:
+    """A world with these tasks open, whose owner has just come."""
+    world = World()
+    world.store = store = _Asked()
+    world.append(*(Spec("step", task) for task in tasks))
+    world.fold()
+    world.write()
+    world.crash()
+    store.asked.clear()
+    return world, store
+
+
+def test_the_row_of_an_open_task_is_loaded_when_an_event_touches_it_and_not_before() -> None:
+    world, store = _taken_over("abc")
+    world.tick(BASE + HALF, MINUTE)
+    world.append(STEP_B)
+    world.fold()
+    assert store.asked == []
+    world.fold()
+    assert store.asked == [["b"]]
+    world.finish()
+
+
+def test_the_rows_of_very_many_tasks_that_one_clock_gives_up_are_loaded_some_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partition, "ROWS_AT_ONCE", 2)
+    world, store = _taken_over("abcde")
+    world.append(STEP_A)
+    world.tick(BASE + MINUTE, HALF)
+    world.fold(2)
+    assert list(map(sorted, store.asked)) == [["a"], ["b", "c"], ["d", "e"]]
+    world.finish()
+    assert {row.status for row in store.task_rows.values()} == {"abandoned"}
 
 
 # --- what the world itself must be able to show --------------------------------------------------
