@@ -148,9 +148,11 @@ class PartitionFold:
             self._waiting.watch(task.row)
 
     def _note_status(self, task: Task) -> None:
-        self._closed.pop(task.row.task_id, None)
+        task_id = task.row.task_id
+        self._closed.pop(task_id, None)
         if task.row.status != _OPEN:
-            self._closed[task.row.task_id] = None
+            self._closed[task_id] = None
+            self._waiting.leave(task_id)
 
     def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
         """Bring in windows. One of a later minute than any that was stored or has left memory is new."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pipeline.fold.facts import Change
@@ -69,6 +69,26 @@ class NewestWindowBeforeTasks(PartitionFold):
         if fresh:
             self._newest_window = self._early
         super()._load_windows(keys, fresh)
+
+
+class LoadsAtTheClock(PartitionFold):
+    """What a clock may give up is loaded when the clock comes, when windows are loaded already."""
+
+    def _load_due(self, messages: Sequence[Message], fresh: bool) -> None:
+        pass
+
+    def _tick(self, message: Message) -> None:
+        super()._load_due([message], self._fresh)
+        super()._tick(message)
+
+
+class WatchesOnlyWhatChanges(PartitionFold):
+    """A task that is brought in is not watched, as if it still waited in the store."""
+
+    def _hold(self, task: Task) -> None:
+        waiting, self._waiting = self._waiting, Waiting()
+        super()._hold(task)
+        self._waiting = waiting
 
 
 class TakesRowsAhead(PartitionFold):

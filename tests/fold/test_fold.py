@@ -52,6 +52,7 @@ RULES = {
     "a window takes a change once": broken(mutants.NoFenceOnWindows),
     "a clock does not touch a row beyond it": broken(mutants.NoFenceOnTasks),
     "tasks are loaded before windows": broken(mutants.WindowsBeforeTasks),
+    "an open task that is brought in is watched": broken(mutants.WatchesOnlyWhatChanges),
     "a row that is ahead means another owner": broken(mutants.TakesRowsAhead),
     "what one clock does to a window is applied at once": broken(mutants.OneByOneAtAClock),
     "below the frontier events are applied one by one": broken(mutants.IgnoresTheFrontier),

@@ -5,12 +5,15 @@ Each is right with the fold as it is, and wrong with the one rule broken. `test_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import pytest
 
+from pipeline.fold import partition
 from pipeline.fold.partition import PartitionFold
+from schemas.rows import TaskRow
+from sinks.memory import MemoryStore
 from tests.fold import mutants
 from tests.fold.samples import BASE, MINUTE, SECOND, Again, Spec
 from tests.fold.world import Meanwhile, World
@@ -148,6 +151,34 @@ def former_owner_is_ahead(w: World) -> None:
     w.fold()
 
 
+def former_owner_gives_up_between_the_loads(w: World) -> None:
+    """One clock gives up a task in each of two minutes. The later minute is written, and its seq is the frontier.
+
+    The loads: which tasks are stored; the frontier; open tasks; tasks; those that are due; the newest minute; a window.
+    The rest is written before the next one, of the earlier minute; or when that is loaded, and those that are due next.
+    """
+    w.append(STEP_A, Spec("step", "c", at=MINUTE))
+    w.fold()
+    w.write()
+    w.append(Spec("root", "d", at=MINUTE), ROOT_B)
+    w.tick(BASE + MINUTE, HALF)
+    w.fold(2)
+    w.rebalance()
+    w.zombie_write(3)
+    w.fold(2, [*[NOTHING] * 7, Meanwhile(write=100)])
+
+
+def known_event_of_a_task_that_waits_in_the_store(w: World) -> None:
+    w.append(STEP_A)
+    w.fold()
+    w.write()
+    w.crash()
+    w.append(Again(0))
+    w.tick(BASE + MINUTE, HALF)
+    w.fold()
+    w.fold()
+
+
 RULES = {
     "raw events are written first": Rule(mutants.EVENTS_LAST, crash_after_two_lines),
     "windows are written before tasks": Rule(mutants.TASKS_BEFORE_WINDOWS, crash_after_two_lines),
@@ -157,6 +188,12 @@ RULES = {
     "tasks are loaded before windows": Rule(mutants.WindowsBeforeTasks, former_owner_writes_between_windows_and_tasks),
     "which windows are new is known after the tasks are loaded": Rule(
         mutants.NewestWindowBeforeTasks, former_owner_writes_a_new_minute_between_the_loads
+    ),
+    "what a clock may give up is loaded before windows": Rule(
+        mutants.LoadsAtTheClock, former_owner_gives_up_between_the_loads
+    ),
+    "an open task that is brought in is watched": Rule(
+        mutants.WatchesOnlyWhatChanges, known_event_of_a_task_that_waits_in_the_store
     ),
     "a row that is ahead means another owner": Rule(mutants.TakesRowsAhead, former_owner_is_ahead),
     "what one clock does to a window is applied at once": Rule(mutants.OneByOneAtAClock, two_given_up_at_once),
@@ -223,6 +260,57 @@ def test_a_preparation_that_states_the_outcome_finishes_the_task_wherever_it_com
     world.finish()
     (row,) = world.store.task_rows.values()
     assert row.status == "finished"
+
+
+# --- what is asked of the store ------------------------------------------------------------------
+
+
+class _Asked(MemoryStore):
+    """Notes the tasks of each question for rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[str]] = []
+
+    def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
+        self.asked.append(list(task_ids))
+        return super().tasks(partition, self.asked[-1])
+
+
+def _taken_over(tasks: str) -> tuple[World, _Asked]:
+    """A world with these tasks open, whose owner has just come."""
+    world = World()
+    world.store = store = _Asked()
+    world.append(*(Spec("step", task) for task in tasks))
+    world.fold()
+    world.write()
+    world.crash()
+    store.asked.clear()
+    return world, store
+
+
+def test_the_row_of_an_open_task_is_loaded_when_an_event_touches_it_and_not_before() -> None:
+    world, store = _taken_over("abc")
+    world.tick(BASE + HALF, MINUTE)
+    world.append(STEP_B)
+    world.fold()
+    assert store.asked == []
+    world.fold()
+    assert store.asked == [["b"]]
+    world.finish()
+
+
+def test_the_rows_of_very_many_tasks_that_one_clock_gives_up_are_loaded_some_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partition, "ROWS_AT_ONCE", 2)
+    world, store = _taken_over("abcde")
+    world.append(STEP_A)
+    world.tick(BASE + MINUTE, HALF)
+    world.fold(2)
+    assert list(map(sorted, store.asked)) == [["a"], ["b", "c"], ["d", "e"]]
+    world.finish()
+    assert {row.status for row in store.task_rows.values()} == {"abandoned"}
 
 
 # --- what the world itself must be able to show --------------------------------------------------
