@@ -20,7 +20,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 from pipeline.fold.facts import Change, empty_window, facts, window_of
-from pipeline.fold.message import Arrived, Clock, Message, task_ids
+from pipeline.fold.message import Arrived, Clock, Message, Repair, task_ids
+from pipeline.fold.repair import Repairs
 from pipeline.fold.task import Task, rebuild
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
@@ -52,13 +53,8 @@ class PartitionFold:
         """`next_offset`: of the first message to come. `keep`: closed tasks held in memory; windows, as many
         unless `keep_windows` says otherwise.
         `settled` returns when every snapshot taken so far is written."""
-        self.partition, self.epoch, self._store, self._keep, self._settled = (
-            partition,
-            epoch,
-            store,
-            keep,
-            settled,
-        )
+        self.partition, self.epoch, self._store = partition, epoch, store
+        self._keep, self._settled = keep, settled
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
         self._head = raw_head(partition, epoch)
@@ -189,6 +185,7 @@ class PartitionFold:
         self._unsettled: dict[str, WindowKey | None] = {}
         looked_at, ids = self._looked_at
         self._load_tasks(ids if looked_at is messages else task_ids(messages), fresh, new)
+        self._load_repairs(messages, fresh)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
             self._newest_window = self._store.newest_window(self.partition)
         waiting: defaultdict[str, list[Arrived]] = defaultdict(list)
@@ -207,6 +204,10 @@ class PartitionFold:
                 self._tick(message.clock, seq, message.received)
                 if seq <= self.frontier:
                     self._settle()
+            if message.repair is not None:
+                self._arrive_all(waiting)
+                self._settle()
+                self._repair(message.repair, seq)
         self._arrive_all(waiting)
         self._settle()
         self._watch_changed()
@@ -310,6 +311,24 @@ class PartitionFold:
             if change.apply(window):
                 self._dirty_windows[key] = window
         self._changes.clear()
+
+    # --- repair -----------------------------------------------------------------------------------
+
+    def _load_repairs(self, messages: Sequence[Message], fresh: bool) -> None:
+        """Make the tasks that are to be repaired anew, before any window is loaded. What was folded must be stored."""
+        self._repairs = Repairs([m for m in messages if m.repair is not None])
+        if self._repairs:
+            self._settled()
+            received = {m.offset: m.received for m in messages}
+            self._check(self._repairs.load(self._store, self.partition, self._tasks, self.position, received), fresh)
+
+    def _repair(self, repair: Repair, seq: int) -> None:
+        """From here on the tasks and windows that it names are what the raw events say."""
+        self._dirty_tasks.update(self._repairs.tasks(repair, self._tasks, seq))
+        self._load_windows(repair.windows, self._fresh)
+        made = self._repairs.windows(repair, self._windows, self._tasks, seq)
+        self._windows.update(made)
+        self._dirty_windows.update(made)
 
     # --- time -------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pipeline.fold.partition import PartitionFold
 from tests.fold import mutants
-from tests.fold.test_schedules import Schedules
+from tests.fold.test_schedules import Damage, Schedules
 from tests.fold.world import ORDER
 
 STEPS = 30
@@ -40,6 +40,16 @@ def test_rows_are_those_of_the_log_under_any_schedule() -> None:
 @pytest.mark.long
 def test_rows_are_those_of_the_log_under_very_many_schedules() -> None:
     run(Schedules, 10_000)
+
+
+def test_a_repair_makes_damaged_rows_those_of_the_log_under_any_schedule() -> None:
+    """A worker that has a wrong row in memory, or the right one while the stored one is wrong, goes on meanwhile."""
+    run(Damage, 100)
+
+
+@pytest.mark.long
+def test_a_repair_makes_damaged_rows_those_of_the_log_under_very_many_schedules() -> None:
+    run(Damage, 10_000)
 
 
 def broken(fold_class: type[PartitionFold] = PartitionFold, order: Sequence[str] = ORDER) -> type[Schedules]:
