@@ -52,8 +52,12 @@ def test_a_repair_makes_damaged_rows_those_of_the_log_under_very_many_schedules(
     run(Damage, 10_000)
 
 
-def broken(fold_class: type[PartitionFold] = PartitionFold, order: Sequence[str] = ORDER) -> type[Schedules]:
-    return type("Broken", (Schedules,), {"fold_class": fold_class, "order": order})
+def broken(
+    fold_class: type[PartitionFold] = PartitionFold,
+    order: Sequence[str] = ORDER,
+    machine: type[Schedules] = Schedules,
+) -> type[Schedules]:
+    return type("Broken", (machine,), {"fold_class": fold_class, "order": order})
 
 
 RULES = {
@@ -69,6 +73,10 @@ RULES = {
     "open tasks are always in memory": broken(mutants.ForgetsOpenTasks),
     "rows stay in memory until they are written": broken(mutants.EvictsUnwritten),
     "a task knows the events of its row, not later ones": broken(mutants.KnowsLaterEvents),
+    "a repair leaves what is beyond it": broken(mutants.RepairsWhatIsBeyond),
+    "a repair makes tasks from their raw events": broken(mutants.RepairsFromMemory, machine=Damage),
+    "what was folded is written before a repair reads it": broken(mutants.RepairsUnsettled, machine=Damage),
+    "a window is repaired with the tasks that are not in memory": broken(mutants.SumsWhatIsHeld),
 }
 
 
