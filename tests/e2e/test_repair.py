@@ -13,7 +13,9 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from pipeline import repair
+from pipeline.cli import exits
 from pipeline.cli.app import app
+from pipeline.replay.land import Stalled
 from tests.e2e.lab import Lab, now_ns
 from tests.e2e.rig import Rig, WorkerProcess
 from tests.otlp import span, traces
@@ -142,9 +144,9 @@ def test_without_a_worker_the_repair_waits_in_the_log_and_the_next_one_does_it(
 ) -> None:
     monkeypatch.setattr(repair, "PATIENCE_SECONDS", 1.0)
     damage(rig)
-    result = audit("--repair")
-    assert result.exit_code == 3
-    assert "start one (`trueup worker`)" in result.stderr
+    with pytest.raises(Stalled, match=r"start one \(`trueup worker`\)") as stalled:
+        audit("--repair")
+    assert exits.code_of(stalled.value) == 3
     rig.start_worker()
     lab.land()
     assert audit().exit_code == 0
