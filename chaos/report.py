@@ -8,6 +8,7 @@ from bench.report import machine
 from chaos.plan import Kind
 from chaos.recovery import percentile
 from chaos.run import Outcome
+from sinks.clickhouse.audit import LATE_AFTER
 
 TOLD_CHARACTERS = 400
 """Of a row that differs."""
@@ -127,6 +128,7 @@ def _accounts(outcome: Outcome) -> str:
         f" = landed {accounts.landed:,} + duplicates {accounts.duplicates:,} + dead letters {accounts.dead_letters:,}"
         f" + lost {accounts.lost + accounts.lost_poison:,}; {accounts.unsent} that nobody sent, "
         f"{accounts.unpoisoned} dead letters of what was no poison",
+        f"- late {found.late:,} of those that landed: their partition was more than {LATE_AFTER} s beyond them",
         f"- {outcome.refused} messages were given up by the producer and sent again",
         f"- audit: {found.total} differences, {found.tasks:,} tasks and {found.windows:,} windows compared, "
         f"{found.skipped} skipped; {again:,} more duplicates in the log than were sent: the faults' own, and what "

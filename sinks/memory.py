@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.event import EVENTS_PER_MESSAGE, Event
 from schemas.rows import DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
+from schemas.units import MINUTE_US
 from schemas.words import TaskStatus
 from sinks.port import OpenTasks
 from sinks.raw import decode_row
@@ -96,6 +97,24 @@ class MemoryStore:
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         found = (self.window_rows.get((partition, key)) for key in keys)
         return [WindowRow.from_line(row.line(partition, 0))[1] for row in found if row is not None]
+
+    def closed_tasks(self, partition: int, places: Collection[tuple[str, int]]) -> list[TaskRow]:
+        return [
+            _copy_task(row)
+            for row in self.task_rows.values()
+            if row.partition == partition and (row.workflow, _minute(row)) in places
+        ]
+
+    def received(self, partition: int, offsets: Collection[int]) -> dict[int, int]:
+        found = ((offset, self.envelopes.get((partition, offset))) for offset in offsets)
+        return {offset: envelope.received for offset, envelope in found if envelope is not None}
+
+
+def _minute(row: TaskRow) -> int:
+    """Where a closed task counts, in seconds; -1 for one that is not closed."""
+    if row.status == TaskStatus.FINISHED:
+        return row.claim_at // MINUTE_US * 60
+    return row.last_at // MINUTE_US * 60 if row.status == TaskStatus.ABANDONED else -1
 
 
 def _copy_task(row: TaskRow) -> TaskRow:

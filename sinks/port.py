@@ -97,6 +97,12 @@ class Store(Protocol):
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         """Those of the windows that exist."""
 
+    def closed_tasks(self, partition: int, places: Collection[tuple[str, int]]) -> list[TaskRow]:
+        """The finished and abandoned tasks that count in any of these (workflow, minute)."""
+
+    def received(self, partition: int, offsets: Collection[int]) -> dict[int, int]:
+        """Offset -> Kafka timestamp (microseconds) of its message, of those that have an envelope."""
+
 
 def write(store: Store, snapshot: Snapshot) -> None:
     """Write a snapshot in the order that keeps windows never behind tasks, and envelopes last."""

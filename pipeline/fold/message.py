@@ -1,4 +1,4 @@
-"""A message of `agent.actions`: events, or the time."""
+"""A message of `agent.actions`: events, the time, or a repair."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import count, repeat
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.rows import WindowKey
 
 Arrived = tuple[int, int, Event]
 """An event that came: seq, Kafka timestamp in microseconds, event. Plain, since one is made for each event."""
@@ -33,6 +34,28 @@ class Clock(msgspec.Struct):
         return self.at - self.by_workflow.get(workflow, self.abandon_after)
 
 
+NAMES_PER_REPAIR = 1_000
+"""Tasks, and windows, that one repair names at most: it bounds what a worker recomputes at once."""
+_REPAIR = b'{"type":"repair"'
+
+
+class Repair(msgspec.Struct, tag_field="type", tag="repair"):
+    """A message that asks for tasks and windows to be recomputed from the raw events before it."""
+
+    tasks: Annotated[list[str], msgspec.Meta(max_length=NAMES_PER_REPAIR)] = []
+    windows: Annotated[list[WindowKey], msgspec.Meta(max_length=NAMES_PER_REPAIR)] = []
+
+
+def decode_control(payload: bytes) -> Clock | Repair:
+    """A message that is no events. Raises msgspec.DecodeError or ValidationError."""
+    if not payload.startswith(_REPAIR):
+        return msgspec.json.decode(payload, type=Clock)
+    repair = msgspec.json.decode(payload, type=Repair)
+    if any(key.minute % 60 or not 0 <= key.minute < 2**32 for key in repair.windows):
+        raise msgspec.ValidationError("a window to repair begins with a minute, between 1970 and 2106")
+    return repair
+
+
 class Message(NamedTuple):
     """A message, decoded. `received` is its Kafka timestamp in microseconds; `payload` holds the events."""
 
@@ -42,6 +65,7 @@ class Message(NamedTuple):
     payload: bytes = b""
     clock: Clock | None = None
     dead: int = 0
+    repair: Repair | None = None
 
     @property
     def first(self) -> int:
@@ -68,7 +92,7 @@ class Batch:
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         self.messages: list[Message] = []
         self.runs: list[tuple[dict[str, list[Arrived]], Message | None]] = []
-        """Events by task, and the clock message that follows them."""
+        """Events by task, and the clock or repair that follows them."""
         self._run = self._begin()
         for message in messages:
             self.add(message)
@@ -84,7 +108,7 @@ class Batch:
         run = self._run
         for arrived in message.arrivals():
             run[arrived[2].task_id].append(arrived)
-        if message.clock is not None:
+        if message.clock is not None or message.repair is not None:
             self.runs[-1] = run, message
             self._run = self._begin()
 
@@ -92,7 +116,9 @@ class Batch:
     def task_ids(self) -> list[str]:
         """The tasks that it tells of, in the order in which they come. Read it when all messages are added."""
         ids: dict[str, None] = {}
-        for run, _ in self.runs:
+        for run, control in self.runs:
             ids.update(dict.fromkeys(run))
+            if control is not None and control.repair is not None:
+                ids.update(dict.fromkeys(control.repair.tasks))
         ids.pop("", None)
         return list(ids)

@@ -19,7 +19,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 from pipeline.fold.facts import Change, empty_window, facts, window_of
-from pipeline.fold.message import Arrived, Batch, Message
+from pipeline.fold.message import Arrived, Batch, Message, Repair
+from pipeline.fold.repair import Repairs
 from pipeline.fold.task import Task, rebuild
 from pipeline.fold.waiting import Waiting
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
@@ -54,13 +55,8 @@ class PartitionFold:
         """`next_offset`: of the first message to come. `keep`: closed tasks held in memory; windows, as many
         unless `keep_windows` says otherwise.
         `settled` returns when every snapshot taken so far is written."""
-        self.partition, self.epoch, self._store, self._keep, self._settled = (
-            partition,
-            epoch,
-            store,
-            keep,
-            settled,
-        )
+        self.partition, self.epoch, self._store = partition, epoch, store
+        self._keep, self._settled = keep, settled
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         self.durable = self.position
         self._keep_windows = keep if keep_windows is None else keep_windows
@@ -195,16 +191,17 @@ class PartitionFold:
         self._unsettled: dict[str, WindowKey | None] = {}
         self._load_tasks(batch.task_ids, fresh, new)
         self._load_due(batch.messages, fresh)
+        self._load_repairs(batch.messages, fresh)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
             self._newest_window = self._store.newest_window(self.partition)
         if batch.messages and batch.messages[0].first <= self.frontier:
             self._apply_one_by_one(batch.messages)
         else:
-            for run, clock in batch.runs:
+            for run, control in batch.runs:
                 for task_id, arrived in run.items():
                     self._arrive(task_id, arrived)
-                if clock is not None:
-                    self._tick(clock)
+                if control is not None:
+                    self._obey(control)
         self._settle()
         self._watch_changed()
         if batch.messages:
@@ -216,9 +213,15 @@ class PartitionFold:
             for arrived in message.arrivals():
                 self._arrive(arrived[2].task_id, [arrived])
                 self._settle()
-            if message.clock is not None:
-                self._tick(message)
-                self._settle()
+            self._obey(message)
+            self._settle()
+
+    def _obey(self, control: Message) -> None:
+        if control.clock is not None:
+            self._tick(control)
+        if control.repair is not None:
+            self._settle()
+            self._repair(control.repair, control.first)
 
     def _arrive(self, task_id: str, arrived: list[Arrived]) -> None:
         """Apply events of one task: those of a run of actions at once, while it is open."""
@@ -304,6 +307,24 @@ class PartitionFold:
             if change.apply(window):
                 self._dirty_windows[key] = window
         self._changes.clear()
+
+    # --- repair -----------------------------------------------------------------------------------
+
+    def _load_repairs(self, messages: Sequence[Message], fresh: bool) -> None:
+        """Make the tasks that are to be repaired anew, before any window is loaded. What was folded must be stored."""
+        self._repairs = Repairs([m for m in messages if m.repair is not None])
+        if self._repairs:
+            self._settled()
+            received = {m.offset: m.received for m in messages}
+            self._check(self._repairs.load(self._store, self.partition, self._tasks, self.position, received), fresh)
+
+    def _repair(self, repair: Repair, seq: int) -> None:
+        """From here on the tasks and windows that it names are what the raw events say."""
+        self._dirty_tasks.update(self._repairs.tasks(repair, self._tasks, seq))
+        self._load_windows(repair.windows, self._fresh)
+        made = self._repairs.windows(repair, self._windows, self._tasks, seq)
+        self._windows.update(made)
+        self._dirty_windows.update(made)
 
     # --- time -------------------------------------------------------------------------------------
 

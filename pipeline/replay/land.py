@@ -34,13 +34,13 @@ def wait_until_landed(
     without progress, or when `alive` says that the worker has gone.
     """
     with Progress(settings) as progress:
-        _wait(progress, reached, "normalise", alive, waiting, patience)
+        wait_for(progress, reached, "normalise", alive, waiting, patience)
         # What belongs to a task that was learnt late is sent on behind the first marks: so twice.
         for far in (False, end_of_time):
-            _wait(progress, _marks(settings, far), "fold", alive, waiting, patience)
+            wait_for(progress, _marks(settings, far), "fold", alive, waiting, patience)
 
 
-def _wait(
+def wait_for(
     progress: Progress,
     targets: Positions,
     stage: str,
@@ -48,6 +48,7 @@ def _wait(
     waiting: Callable[[str, int], None],
     patience: float,
 ) -> None:
+    """Return when a stage has committed the messages up to `targets`. Raises Stalled."""
     best, since = None, time.monotonic()
     while left := progress.behind(targets):
         if best is None or left < best:

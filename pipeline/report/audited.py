@@ -13,6 +13,7 @@ def summary(found: Audit) -> dict[str, Any]:
         "differences": found.total,
         "told": [difference._asdict() for difference in found.differences],
         "landed": found.landed,
+        "late": found.late,
         "compared": {"tasks": found.tasks, "windows": found.windows},
         "skipped": {"tasks": found.skipped_tasks, "windows": found.skipped_windows},
     }
@@ -20,7 +21,8 @@ def summary(found: Audit) -> dict[str, Any]:
 
 def sentence(found: Audit) -> str:
     """For people: the verdict first."""
-    compared = f"{found.tasks} tasks and {found.windows} windows recomputed from {found.events} events"
+    events = f"{found.events} events, {found.late} of them late"
+    compared = f"{found.tasks} tasks and {found.windows} windows recomputed from {events}"
     moving = f"; {found.skipped} rows were moving and are not judged" if found.skipped else ""
     verdict = f"{found.total} DIFFERENCES" if found.total else "no difference"
     return f"audit: {verdict}; {compared}{moving}"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.config import Settings
-from pipeline.fold.message import Batch, Clock, Message
+from pipeline.fold.message import Batch, Clock, Message, decode_control
 from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.breaker import Breaker
@@ -178,8 +178,10 @@ class Folding:
     def _decode(self, arrival: Arrival) -> tuple[Message, list[bytes]]:
         try:
             if arrival.payload.startswith(b"{"):
-                clock = msgspec.json.decode(arrival.payload, type=Clock)
-                return Message(arrival.offset, arrival.received, clock=clock), []
+                control = decode_control(arrival.payload)
+                if isinstance(control, Clock):
+                    return Message(arrival.offset, arrival.received, clock=control), []
+                return Message(arrival.offset, arrival.received, repair=control), []
             return Message(arrival.offset, arrival.received, decode_message(arrival.payload), arrival.payload), []
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             topic = self._settings.kafka.actions_topic

@@ -70,6 +70,12 @@ class Patient:
     def windows(self, partition: int, keys: Iterable[WindowKey]) -> list[WindowRow]:
         return self._insist(lambda: self._store.windows(partition, keys))
 
+    def closed_tasks(self, partition: int, places: Collection[tuple[str, int]]) -> list[TaskRow]:
+        return self._insist(lambda: self._store.closed_tasks(partition, places))
+
+    def received(self, partition: int, offsets: Collection[int]) -> dict[int, int]:
+        return self._insist(lambda: self._store.received(partition, offsets))
+
     def _insist(self, call: Callable[[], Result]) -> Result:
         pause, waits = FIRST_PAUSE, False
         while True:

@@ -28,6 +28,9 @@ DETAIL = 100
 EVENTS_PER_QUERY = 500_000
 """Partitions are recomputed together while they have fewer events than this: it bounds the server's memory."""
 
+LATE_AFTER = 60
+"""Seconds by which an event lies behind the newest one of its partition when it is late."""
+
 WINDOW_COLUMNS = (*COUNTS, "cycle_us", "latency_us", "scores")
 TASK_FACTS = tuple(name for name in TASK_COLUMNS if name not in ("partition", "epoch", "task_id", *LOG_ONLY))
 _NO_WINDOW = ["0"] * len(COUNTS) + ["{}"] * 3
@@ -70,6 +73,9 @@ class Audit:
     duplicates: int = 0
     """Events that came again and were ignored."""
     dead_letters: int = 0
+    late: int = 0
+    """Of the events that landed, those whose minute had passed: an earlier message of their partition told of a
+    moment more than LATE_AFTER seconds after them. Told of the log alone, so a replay of old files has few."""
     tasks: int = 0
     """Tasks compared."""
     windows: int = 0
@@ -107,12 +113,13 @@ def audit(
     start: int | None = None,
     end: int | None = None,
     partitions: Sequence[int] | None = None,
+    detail: int | None = None,
 ) -> Audit:
     """Recompute what counts in the minutes that begin from `start` to below `end` (seconds; None: no limit).
 
     Windows are those of these minutes; tasks those with an event in them; the log is looked at from the first
     message with a Kafka timestamp of `start` or later. What landed is counted as a whole. `partitions`: only
-    these. Raises Transient or Refused.
+    these. `detail`: instead of DETAIL. Raises Transient or Refused.
     """
     whole = start is None and end is None
     start, end = _minute(start or 0), _END_OF_TIME if end is None else _minute(end)
@@ -123,9 +130,9 @@ def audit(
     ]
     found = Audit()
     for batch in _batches(bounds):
-        common = {"epoch": epoch, "partitions": [b.partition for b in batch], "detail": DETAIL}
+        common = {"epoch": epoch, "partitions": [b.partition for b in batch], "detail": detail or DETAIL}
         offsets = {"firsts": [b.first_offset for b in batch], "ends": [b.end // EVENTS_PER_MESSAGE for b in batch]}
-        _add_log(found, _row(client, "log", common | offsets))
+        _add_log(found, _row(client, "log", {**common, **offsets, "late_after": LATE_AFTER * MICRO}))
         ends = {"ends": [b.end for b in batch], "whole": int(whole), "start": start, "end": end}
         _add_rows(found, _row(client, "rows", {**common, **ends, "no_task": _NO_TASK, "no_window": _NO_WINDOW}))
     (found.dead_letters,) = _row(client, "dead_letters", {})
@@ -153,8 +160,9 @@ def _batches(bounds: Sequence[Bound]) -> Iterator[list[Bound]]:
 
 
 def _add_log(found: Audit, row: list[Any]) -> None:
-    events, duplicates, differences, told = row
+    events, duplicates, late, differences, told = row
     found.events += events
+    found.late += late
     found.duplicates += duplicates
     found.total += differences
     found.differences += [Difference(kind, partition, tuple(key), *values) for kind, partition, key, *values in told]

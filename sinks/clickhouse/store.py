@@ -45,6 +45,10 @@ WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN asked""" 
 _WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
 WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}
 AND (workflow, minute) IN asked"""  # noqa: S608
+_CLOSED = f"""{_TASKS} AND status IN ('finished', 'abandoned')
+AND (workflow, toUInt32(intDiv(if(status = 'finished', claim_at, last_at), 60000000) * 60)) IN asked"""
+_RECEIVED = """SELECT offset, max(received) FROM envelope_rows
+WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND offset IN asked GROUP BY offset"""
 _FRONTIER = """SELECT max(toInt64(seq)), count() FROM (
     SELECT seq FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}
     UNION ALL
@@ -145,6 +149,19 @@ class ClickHouseStore:
         asked = Asked(("workflow String", "minute UInt32"), {(key.workflow, key.minute) for key in wanted})
         rows = [WindowRow.from_line(line)[1] for line in self._select(_WINDOWS, self._where(partition), asked)]
         return [row for row in rows if row.key in wanted]
+
+    def closed_tasks(self, partition: int, places: Collection[tuple[str, int]]) -> list[TaskRow]:
+        if not places:
+            return []
+        asked = Asked(("workflow String", "minute UInt32"), places)
+        return [_task_decoder.decode(line) for line in self._select(_CLOSED, self._where(partition), asked)]
+
+    def received(self, partition: int, offsets: Collection[int]) -> dict[int, int]:
+        if not offsets:
+            return {}
+        asked = Asked(("offset UInt64",), [(offset,) for offset in offsets])
+        lines = self._select(_RECEIVED, self._where(partition), asked)
+        return {int(offset): int(at) for offset, at in map(msgspec.json.decode, lines)}
 
     def _where(self, partition: int) -> dict[str, object]:
         return {"e": self._epoch, "p": partition}

@@ -14,7 +14,7 @@ from schemas.units import MICRO, MINUTE_US, bucket
 from schemas.words import Kind
 from sinks.clickhouse.client import select_lines
 from sinks.clickhouse.store import RAW_COLUMNS
-from tests.audit.logs import BEGIN, ELSEWHERE, Log
+from tests.audit.logs import BEGIN, ELSEWHERE, Log, event
 from tests.audit.world import PARTITIONS, World, steps
 
 
@@ -119,6 +119,18 @@ def test_what_is_outside_the_range_or_of_another_partition_is_not_told(damaged: 
     assert damaged.audit(start=minute + 60).total == 0
     assert damaged.audit(end=minute).total == 0
     assert damaged.audit(partitions=[p for p in PARTITIONS if p != partition]).total == 0
+
+
+def test_an_event_is_late_when_the_log_had_come_more_than_a_minute_beyond_it(world: World) -> None:
+    """An event that comes again, and one that is old only beside others of its own message, are not."""
+    log = Log(seed=1)
+    first = [event("a", Kind.STEP, BEGIN), event("b", Kind.STEP, BEGIN + 200 * MICRO)]
+    ages = (61, 60, 0)
+    second = [event(f"by {age}", Kind.STEP, BEGIN + 200 * MICRO - age * MICRO) for age in ages]
+    world.land(0, [log.add(first), log.add(second), log.add(first)])
+    world.land(1, [log.add([event("c", Kind.STEP, BEGIN)])])
+    found = world.audit()
+    assert (found.events, found.duplicates, found.late) == (6, 2, 1)
 
 
 def test_partitions_in_several_queries_add_up(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,9 +162,17 @@ class Rig:
     What `settings`, `client` and `alive` say is for the test itself: it is connected directly.
     """
 
-    def __init__(self, folder: Path, changes: Changes | None = None, *, broker: str = "local") -> None:
-        """`changes`: settings by section. `broker`: one of BROKERS."""
+    def __init__(
+        self,
+        folder: Path,
+        changes: Changes | None = None,
+        *,
+        broker: str = "local",
+        clickhouse: ClickHouse | None = None,
+    ) -> None:
+        """`changes`: settings by section. `broker`: one of BROKERS. `clickhouse`: one that is not started yet."""
         self._folder, self._changes, self._broker = folder, changes or {}, broker
+        self.clickhouse = clickhouse or ClickHouse()
         self._exit = ExitStack()
         self.workers: list[WorkerProcess] = []
 
@@ -172,7 +180,7 @@ class Rig:
         server = start_broker(self._broker)
         self._exit.enter_context(server)
         kafka = {"bootstrap": server.bootstrap}
-        self.clickhouse = self._exit.enter_context(ClickHouse())
+        self._exit.enter_context(self.clickhouse)
         self.proxy = self._exit.enter_context(Proxy(self.clickhouse.port))
         sections: dict[str, dict[str, Any]] = {
             "kafka": {"partitions": 2, "session_timeout": 6, **kafka},

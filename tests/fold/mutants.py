@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pipeline.fold.facts import Change
-from pipeline.fold.message import Message
+from pipeline.fold.message import Message, Repair
 from pipeline.fold.partition import PartitionFold
+from pipeline.fold.repair import Repairs
 from pipeline.fold.task import Task
 from pipeline.fold.waiting import Waiting
 from schemas.rows import TaskRow, WindowKey, WindowRow
@@ -154,3 +155,42 @@ class KnowsLaterEvents(PartitionFold):
         super()._load_tasks(task_ids, fresh, new)
         for task_id, events in self._store.events(self.partition, dict.fromkeys(wanted, 2**62)).items():
             self._tasks[task_id].ids.update(event.hash for _, event in events)
+
+
+class RepairsWhatIsBeyond(PartitionFold):
+    """A repair that is read again changes rows that are beyond it."""
+
+    def _repair(self, repair: Repair, seq: int) -> None:
+        for task_id in repair.tasks:
+            row = self._tasks[task_id].row
+            row.seq = min(row.seq, seq - 1)
+        self._load_windows(repair.windows, self._fresh)
+        for key in repair.windows:
+            self._windows[key].seq = min(self._windows[key].seq, seq - 1)
+        super()._repair(repair, seq)
+
+
+class RepairsFromMemory(PartitionFold):
+    """A repair takes the tasks as they are held."""
+
+    def _load_repairs(self, messages: Sequence[Message], fresh: bool) -> None:
+        held = dict(self._tasks)
+        super()._load_repairs(messages, fresh)
+        self._tasks.update(held)
+
+
+class RepairsUnsettled(PartitionFold):
+    """A repair reads raw events before those that were folded are written."""
+
+    def _load_repairs(self, messages: Sequence[Message], fresh: bool) -> None:
+        settled, self._settled = self._settled, lambda: None
+        super()._load_repairs(messages, fresh)
+        self._settled = settled
+
+
+class SumsWhatIsHeld(PartitionFold):
+    """A window is made the sum of the tasks that happen to be in memory."""
+
+    def _repair(self, repair: Repair, seq: int) -> None:
+        self._repairs = Repairs([])
+        super()._repair(repair, seq)

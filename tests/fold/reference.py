@@ -41,6 +41,8 @@ class Entry:
     received: int
     events: Sequence[Event] = ()
     tick: Tick | None = None
+    repair: tuple[Sequence[str], Sequence[WindowKey]] = ((), ())
+    """The tasks and windows that are to be recomputed."""
 
 
 Row = dict[str, Any]
@@ -79,6 +81,9 @@ class Tasks:
             if entry.tick is not None and (upto is None or seq <= upto):
                 for history in self._histories.values():
                     history.tick(seq, entry.tick, entry.received)
+            for task_id in set(entry.repair[0]) & self._histories.keys():
+                if upto is None or seq <= upto:
+                    self._histories[task_id].seq = seq
 
     def rows(self) -> dict[str, Row]:
         """Task id -> its row."""

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pipeline.fold.partition import PartitionFold
 from tests.fold import mutants
-from tests.fold.test_schedules import Schedules
+from tests.fold.test_schedules import Damage, Schedules
 from tests.fold.world import ORDER
 
 STEPS = 30
@@ -42,8 +42,22 @@ def test_rows_are_those_of_the_log_under_very_many_schedules() -> None:
     run(Schedules, 10_000)
 
 
-def broken(fold_class: type[PartitionFold] = PartitionFold, order: Sequence[str] = ORDER) -> type[Schedules]:
-    return type("Broken", (Schedules,), {"fold_class": fold_class, "order": order})
+def test_a_repair_makes_damaged_rows_those_of_the_log_under_any_schedule() -> None:
+    """A worker that has a wrong row in memory, or the right one while the stored one is wrong, goes on meanwhile."""
+    run(Damage, 100)
+
+
+@pytest.mark.long
+def test_a_repair_makes_damaged_rows_those_of_the_log_under_very_many_schedules() -> None:
+    run(Damage, 10_000)
+
+
+def broken(
+    fold_class: type[PartitionFold] = PartitionFold,
+    order: Sequence[str] = ORDER,
+    machine: type[Schedules] = Schedules,
+) -> type[Schedules]:
+    return type("Broken", (machine,), {"fold_class": fold_class, "order": order})
 
 
 RULES = {
@@ -60,6 +74,10 @@ RULES = {
     "open tasks are always in memory": broken(mutants.ForgetsOpenTasks),
     "rows stay in memory until they are written": broken(mutants.EvictsUnwritten),
     "a task knows the events of its row, not later ones": broken(mutants.KnowsLaterEvents),
+    "a repair leaves what is beyond it": broken(mutants.RepairsWhatIsBeyond),
+    "a repair makes tasks from their raw events": broken(mutants.RepairsFromMemory, machine=Damage),
+    "what was folded is written before a repair reads it": broken(mutants.RepairsUnsettled, machine=Damage),
+    "a window is repaired with the tasks that are not in memory": broken(mutants.SumsWhatIsHeld),
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pipeline.fold.partition import PartitionFold
-from tests.fold.samples import BASE, MINUTE, Again, Spec, again, moving, pick, specs
+from tests.fold.samples import BASE, MINUTE, TASKS, Again, Spec, again, moving, pick, specs
 from tests.fold.world import ORDER, Meanwhile, World
 
 
@@ -70,6 +70,10 @@ class Schedules(RuleBasedStateMachine):
             else:
                 self.world.tick(message.at, *message.policy)
 
+    @rule(tasks=st.sets(st.sampled_from((*TASKS, "nobody"))), windows=st.integers(0, 3))
+    def repair_is_asked_for(self, tasks, windows):
+        self.world.repair(sorted(tasks), lambda n: bool(windows & (1 + n % 2)))
+
     @rule(messages=batches, meanwhile=meanwhile, lines=lines)
     def owner_works(self, messages, meanwhile, lines):
         self.world.fold(messages, meanwhile)
@@ -99,3 +103,23 @@ class Schedules(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "world"):
             self.world.finish()
+
+
+SPOILT = ({"actions": 99, "events": 99}, {"case_type": "spoilt"}, {"claim_at": BASE + 9 * MINUTE}, {"verdict_seen": 1})
+"""What of a task's row its raw events and their envelopes tell."""
+
+
+class Damage(Schedules):
+    """The same, while rows become wrong behind the owner's back: a repair of everything makes them right."""
+
+    @rule(task=st.sampled_from(TASKS), how=st.sampled_from(SPOILT))
+    def task_is_spoilt(self, task, how):
+        self.world.spoil_task(task, how)
+
+    @rule(which=st.integers(0, 5), model=st.sampled_from((None, None, "imagined")))
+    def window_is_spoilt(self, which, model):
+        self.world.spoil_window(which, model)
+
+    @rule(which=st.integers(0, 9))
+    def event_is_counted_twice(self, which):
+        self.world.count_twice(which)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.fold.message import Batch, Clock, Message
+from pipeline.fold.message import Batch, Clock, Message, Repair
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import rebuild
 from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message
@@ -21,12 +21,14 @@ from sinks.port import WRITE_ORDER, Transient
 from sinks.raw import decode_row, raw_line
 from tests.fold import reference
 from tests.fold.reference import Entry, Tick
-from tests.fold.samples import BASE, MINUTE, Again, Spec, event
+from tests.fold.samples import BASE, MINUTE, TASKS, Again, Spec, event
 
 PARTITION = 0
 ORDER = ("forwards", *WRITE_ORDER)
 """Kafka has what goes to other tasks before anything is written."""
 ALL = 1_000_000
+LEARNT = {"verdict", "feedback", "cost", "score"}
+"""What changes neither whether a task is open nor when it is given up: that only the log knew."""
 ENDLESS = 100
 """Loads in one call of `fold` after which it is taken to never end."""
 
@@ -64,6 +66,7 @@ class World:
         self.committed = 0
         self.plan: deque[Meanwhile] = deque()
         self.zombies: list[Owner] = []
+        self.damaged = False
         self.owner = Owner(self, 0)
 
     # --- the log ---------------------------------------------------------------------------------
@@ -82,6 +85,42 @@ class World:
     def tick(self, at: int, abandon_after: int = 0, by_workflow: Mapping[str, int] | None = None) -> None:
         """A message that lets time pass."""
         self.log.append(Entry(len(self.log), at, (), Tick(at, abandon_after, by_workflow or {})))
+
+    def repair(self, tasks: Iterable[str] = TASKS, windows: Callable[[int], bool] = lambda _: True) -> None:
+        """A message that has these tasks recomputed, and those of all windows that there ever were by their number."""
+        told = reference.windows(reference.Tasks(self.log).rows().values()).keys() | {
+            key for _, key in self.store.window_rows
+        }
+        keys = [key for n, key in enumerate(sorted(told)) if windows(n)]
+        self.log.append(Entry(len(self.log), BASE, repair=(list(tasks), keys)))
+
+    # --- damage ----------------------------------------------------------------------------------
+
+    def spoil_task(self, task: str, how: Mapping[str, Any]) -> None:
+        """A stored row becomes wrong, by one that is newer."""
+        row = self.store.task_rows.get((PARTITION, task))
+        if row is not None:
+            self.damaged = True
+            self.store.write("tasks", [msgspec.structs.replace(row, seq=row.seq + 1, **how).line()])
+
+    def spoil_window(self, which: int, model: str | None = None) -> None:
+        """A stored window becomes wrong, by a newer row of it; or by one of another `model`, that nothing counts in."""
+        rows = sorted(self.store.window_rows.values(), key=lambda row: row.key)
+        if rows:
+            self.damaged = True
+            row = rows[which % len(rows)]
+            key = row.key if model is None else row.key._replace(model=model)
+            spoilt = WindowRow(key, row.seq + 1, [n + 7 for n in row.counts], {}, {**row.latency_us, 9: 1}, row.scores)
+            self.store.write("windows", [spoilt.line(PARTITION, 0)])
+
+    def count_twice(self, which: int) -> None:
+        """An event of what was learnt comes again when the owner knows it no more."""
+        self.owner.fold(len(self.log))
+        learnt = [e for entry in self.log for e in entry.events if e.kind in LEARNT and e.task_id]
+        if learnt:
+            again = learnt[which % len(learnt)]
+            self.log.append(Entry(len(self.log), BASE, [again]))
+            self.damaged |= self.owner.fold_without_ids(again.task_id)
 
     # --- owners ----------------------------------------------------------------------------------
 
@@ -136,11 +175,14 @@ class World:
     # --- what must hold --------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Rows are right as they are; then the owner, and after it every former one, comes to the end.
+        """Rows are right as they are, or after a repair; then the owner, and after it all former ones, come to the end.
 
         The last messages touch every task, so that whatever an owner holds in memory is written once more.
         """
-        self.check_rows()
+        if self.damaged:
+            self.repair()
+        else:
+            self.check_rows()
         self._to_the_end(self.owner)
         self.tick(BASE + 1_000 * MINUTE)
         tasks = {e.task_id for entry in self.log for e in entry.events if e.task_id}
@@ -215,6 +257,17 @@ class Owner:
             self._pending.extend(_Line(table, line) for line in (_one_by_one(lines) if table == "events" else lines))
         self._pending.append(_Written(self._fold.position, self.next_offset))
 
+    def fold_without_ids(self, task: str) -> bool:
+        """Fold the next message as if the events of a task were unknown. False: the task is not in memory."""
+        held = self._fold._tasks.get(task)
+        if held is None:
+            self.fold(1)
+            return False
+        known, held.ids = held.ids, set()
+        self.fold(1)
+        held.ids |= known
+        return True
+
     def write(self, lines: int) -> None:
         for _ in range(min(lines, len(self._pending))):
             match self._pending.popleft():
@@ -256,7 +309,8 @@ def _message(entry: Entry) -> Message:
     clock = None
     if entry.tick is not None:
         clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
-    return Message(entry.offset, entry.received, entry.events, payload, clock)
+    repair = Repair(list(entry.repair[0]), list(entry.repair[1])) if any(entry.repair) else None
+    return Message(entry.offset, entry.received, entry.events, payload, clock, repair=repair)
 
 
 def check_task(row: TaskRow, expected: reference.Row) -> None:

@@ -181,6 +181,33 @@ def test_numbers_beyond_64_bits_are_exact(store: Store) -> None:
     assert store.frontier(0) == 2**62
 
 
+def test_closed_tasks_are_found_by_the_workflow_and_minute_in_which_they_count(store: Store) -> None:
+    at, before = KEY.minute * 1_000_000, KEY.minute * 1_000_000 - 1
+    finished = {"workflow": "refunds", "status": "finished", "claim": "success"}
+    rows = [
+        task("finished", 1, **finished, claim_at=at + 59_999_999, last_at=before),
+        task("given up", 1, workflow="refunds", status="abandoned", last_at=at),
+        task("a minute before", 1, **finished, claim_at=before),
+        task("open", 1, workflow="refunds", status="open", last_at=at),
+        task("of another workflow", 1, **finished | {"workflow": "returns"}, claim_at=at),
+        task("moved", 1, **finished, claim_at=at),
+        task("moved", 2, **finished, claim_at=before),
+    ]
+    store.write("tasks", [row.line() for row in rows])
+    found = store.closed_tasks(0, {("refunds", KEY.minute), ("it's", 0)})
+    assert sorted(row.task_id for row in found) == ["finished", "given up"]
+    assert rows[0] in found
+    assert store.closed_tasks(1, {("refunds", KEY.minute)}) == []
+    assert store.closed_tasks(0, set()) == []
+
+
+def test_when_a_message_came_is_told_by_its_envelope(store: Store) -> None:
+    store.write("envelopes", [Envelope(0, 0, offset, 10**15 + offset, 3, 0, 0).line() for offset in (4, 5, 2**50)])
+    assert store.received(0, {4, 2**50, 6}) == {4: 10**15 + 4, 2**50: 10**15 + 2**50}
+    assert store.received(1, {4}) == {}
+    assert store.received(0, set()) == {}
+
+
 def test_dead_letters_and_envelopes_may_be_written_again(store: Store) -> None:
     dead = DeadLetter("otlp_spans", 0, 5, -1, 1, "not_otlp", "why", "").line()
     for _ in range(2):

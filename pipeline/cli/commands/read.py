@@ -50,12 +50,17 @@ def report(
 def audit(
     start: From = None,
     end: To = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="have the workers recompute what differs, and compare again")
+    ] = False,
     output: As = Output.TABLE,
     config: Config = None,
 ) -> None:
     """Recompute tasks and windows from the raw events with an independent SQL query, and compare.
 
-    Safe beside running workers. Exit 1 if anything differs.
+    Safe beside running workers. Exit 1 if anything differs. With --repair, tasks and windows that differ are
+    recomputed by the worker that owns them, and compared again: exit 1 if anything still differs, 3 if no worker
+    takes the repair.
     """
     from pipeline.cli.show import emit, print_table
     from pipeline.config import load
@@ -65,9 +70,19 @@ def audit(
 
     since, until = moment(start), moment(end)
     settings = load(config)
-    found = compare(client_of(settings), epoch=settings.kafka.epoch, start=since, end=until)
+    more: dict[str, Any] = {}
+    if repair:
+        from pipeline.repair import repair as have_repaired
+
+        done = have_repaired(settings, client_of(settings), start=since, end=until)
+        found = done.after
+        more = {"repair": {"differences": done.before.total, "tasks": done.tasks, "windows": done.windows}}
+        typer.echo(sentence(done.before), err=True)
+        typer.echo(f"repair: {done.tasks} tasks and {done.windows} windows recomputed", err=True)
+    else:
+        found = compare(client_of(settings), epoch=settings.kafka.epoch, start=since, end=until)
     if output is not Output.TABLE:
-        emit(summary(found))
+        emit({**summary(found), **more})
     else:
         if found.differences:
             columns = ("kind", "partition", "key", "column", "stored", "recomputed")

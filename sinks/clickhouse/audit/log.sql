@@ -7,6 +7,7 @@
 --
 -- partitions, firsts, ends: equally long; of each partition the first offset for which differences are told,
 -- and the offset at which it ends. detail: how many messages with differences are told.
+-- late_after: microseconds; an event is late that lies further behind the newest event of an earlier message.
 WITH
 (p -> transform(p, {partitions:Array(UInt16)}, {firsts:Array(UInt64)}, toUInt64(0))) AS first_of,
 (p -> transform(p, {partitions:Array(UInt16)}, {ends:Array(UInt64)}, toUInt64(0))) AS end_of,
@@ -29,10 +30,11 @@ landed AS (
         intDiv(first, 4096) AS offset,
         count() AS kept,
         countIf(NOT is_link AND NOT (is_by_trace AND (partition, task_id) IN linked)) AS events,
+        groupArrayIf(at, NOT is_link AND NOT (is_by_trace AND (partition, task_id) IN linked)) AS times,
         max(bitAnd(first, 4095)) + 1 AS reach
     FROM (
         SELECT
-            partition, task_id, min(seq) AS first,
+            partition, task_id, min(seq) AS first, argMin(at, seq) AS at,
             argMin(kind = 'link', seq) AS is_link, argMin(task_source = 'trace', seq) AS is_by_trace
         FROM raw_events
         WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
@@ -52,13 +54,15 @@ messages AS (
     SELECT
         partition, toInt64(offset) AS offset,
         max(is_told) AS is_told, max(told) AS told, max(dead) AS dead,
-        max(kept) AS kept, max(events) AS events, max(reach) AS reach, max(letters) AS letters
+        max(kept) AS kept, max(events) AS events, max(reach) AS reach,
+        max(letters) AS letters, max(times) AS times
     FROM (
-        SELECT partition, offset, is_told, told, dead, 0 AS kept, 0 AS events, 0 AS reach, 0 AS letters FROM envelopes
+        SELECT partition, offset, is_told, told, dead, 0 AS kept, 0 AS events, 0 AS reach, 0 AS letters, []::Array(Int64) AS times
+        FROM envelopes
         UNION ALL
-        SELECT partition, offset, 0, 0, 0, kept, events, reach, 0 FROM landed
+        SELECT partition, offset, 0, 0, 0, kept, events, reach, 0, times FROM landed
         UNION ALL
-        SELECT partition, offset, 0, 0, 0, 0, 0, 0, letters FROM unreadable
+        SELECT partition, offset, 0, 0, 0, 0, 0, 0, letters, [] FROM unreadable
     )
     WHERE offset < end_of(partition)
     GROUP BY partition, offset
@@ -72,6 +76,9 @@ placed AS (
         max(if(is_told, offset, NULL)) OVER (
             PARTITION BY partition ORDER BY offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS told_before,
+        max(arrayMax(times)) OVER (
+            PARTITION BY partition ORDER BY offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS newest_before,
         greatest(ifNull(told_before + 1, earliest), toInt64(first_of(partition))) AS expected
     FROM messages
 ),
@@ -105,6 +112,7 @@ passed_on AS (
 SELECT
     sum(events),
     sumIf(toInt64(told) - toInt64(kept), is_told) - (SELECT events FROM passed_on),
+    sum(arrayCount(at -> at < newest_before - {late_after:Int64}, times)),
     sum(length(differences)),
     arrayFlatten(groupArraySortedIf({detail:UInt32})(differences, notEmpty(differences)))
 FROM judged

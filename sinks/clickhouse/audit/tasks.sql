@@ -183,7 +183,8 @@ compared_tasks AS (
     SELECT
         * EXCEPT (columns),
         if(empty(columns), {no_task:Array(String)}, columns) AS was,
-        if(events = 0, {no_task:Array(String)}, [
+        -- A row of which no event tells is right only if it tells nothing itself: that is how a repair leaves it.
+        if(events = 0, arrayPushFront(arrayPopFront({no_task:Array(String)}), 'announced'), [
             status, task_source, tenant, workflow, stage, environment, agent, agent_version, case_type, model,
             toString(start_at), toString(last_at),
             claim, toString(claim_at), toString(claim_explicit),
