@@ -25,6 +25,8 @@ lock:  ## pin every dependency with its hash, from the two pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package trueup-sdk \
 	  --group dev --group build pyproject.toml sdk/pyproject.toml --custom-compile-command "make lock" --output-file requirements.lock
 	deploy/lock.sh uv
+	echo ./sdk | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package trueup-sdk \
+	  --custom-compile-command "make lock" --output-file examples/requirements.lock - examples/*.py
 
 up: setup  ## start the local stack and the worker, until Ctrl-C
 	@$(TRUEUP) up
