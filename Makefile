@@ -6,7 +6,7 @@ VENV := .venv
 TRUEUP := $(VENV)/bin/trueup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up demo kafka test check chaos bench clean
+.PHONY: help setup lock up demo kafka test long check chaos bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,8 @@ lock:  ## pin every dependency with its hash, from the two pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package trueup-sdk \
 	  --group dev --group build pyproject.toml sdk/pyproject.toml --custom-compile-command "make lock" --output-file requirements.lock
 	deploy/lock.sh uv
+	echo ./sdk | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-package trueup-sdk \
+	  --custom-compile-command "make lock" --output-file examples/requirements.lock - examples/*.py
 
 up: setup  ## start the local stack and the worker, until Ctrl-C
 	@$(TRUEUP) up
@@ -37,6 +39,9 @@ kafka: setup  ## Apache Kafka on loopback, fetched once into a cache; BROKERS=3 
 
 test: setup  ## every test this machine has the components for
 	@$(VENV)/bin/python -m pytest $(PYTEST)
+
+long: setup  ## what takes too long for every run: 120,000 damaged records, very many schedules, all on Apache Kafka
+	@$(VENV)/bin/python -m pytest $(PYTEST) -m long
 
 check: setup  ## format, lint, types, layers, dependencies
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports && $(VENV)/bin/deptry .

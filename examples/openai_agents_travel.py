@@ -17,9 +17,9 @@ first trip is booked; for the second the airline answers with an error and the a
 
 In one terminal `make up`, in another, without a network:
 
-    uv run --prerelease=allow examples/openai_agents_travel.py
-    (or: pip install --pre openai-agents opentelemetry-instrumentation-genai-openai \
-             opentelemetry-instrumentation-genai-openai-agents ./sdk
+    uv run examples/openai_agents_travel.py
+    (or: pip install openai-agents 'opentelemetry-instrumentation-genai-openai>=1.3b0' \
+             'opentelemetry-instrumentation-genai-openai-agents>=1.3b0' ./sdk
          && python examples/openai_agents_travel.py)
 
 and then `trueup report --by case_type` or `trueup task trip-2`.

@@ -143,6 +143,12 @@ class LimitSettings(Section):
     future_minutes: int = Field(
         _LIMITS.future_minutes, ge=0, description="how far ahead of its message an event may be"
     )
+    cost_usd: int = Field(
+        _LIMITS.cost_usd,
+        ge=1,
+        le=10**9,
+        description="US dollars of one cost: of a step, a task, or a workflow's period",
+    )
     dead_share: float = Field(
         0.5, gt=0, le=1, description="part of a partition's latest records that may be bad; 1: the worker never stops"
     )
@@ -218,7 +224,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     abandon_after: Duration = Field(3_600, description="silence after which an open task is abandoned")
     workflows: dict[str, Workflow] = Field(default_factory=dict, description="by workflow name")
-    human_usd_per_hour: dict[str, float] = Field(
+    human_usd_per_hour: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = Field(
         default_factory=dict, description="price of human time by role; `default` for the others"
     )
     verdicts: list[str] = Field(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +27,8 @@ from sinks.clickhouse.migrate import migrate
 
 READY_SECONDS = 60.0
 
+_NEXT_EPOCH = """SELECT toInt32(max(epoch)) + (count() > 0) FROM
+    (SELECT epoch FROM raw_events UNION ALL SELECT epoch FROM envelope_rows)"""
 _WITHOUT_SECURITY = {
     "security_protocol": "PLAINTEXT",
     "sasl_username": "",
@@ -108,15 +112,18 @@ class Stack:
     def _child(self, command: str) -> ChildProcess:
         """A process of ours, until the stack ends."""
         arguments = [sys.executable, "-P", "-m", "pipeline.cli", command, "--config", str(self.config)]
-        child = ChildProcess(f"the {command}", arguments)
+        child = ChildProcess(f"the {command}", arguments, _without_settings(os.environ))
         self._exit.callback(child.stop)
         return child
 
     def _new_epoch(self) -> None:
-        """The broker's log starts anew, so positions of an earlier run must not be compared with it."""
+        """The broker's log starts anew, so positions of an earlier run must not be compared with it.
+
+        Raw events are written first and envelopes last, and a message may have only either of them.
+        """
         migrate(address_of(self.settings), retention_days=self.settings.clickhouse.retention_days)
         client = connect(address_of(self.settings))
-        used = int(str(client.command("SELECT toInt32(max(epoch)) + (count() > 0) FROM envelope_rows")))
+        used = int(str(client.command(_NEXT_EPOCH)))
         self.settings = self.settings.model_copy(
             update={"kafka": self.settings.kafka.model_copy(update={"epoch": max(self.settings.kafka.epoch, used)})}
         )
@@ -148,6 +155,11 @@ class Stack:
         """Whether the worker still runs, and the alerter if there is one."""
         children = [self.worker, *([self.alerter] if self._with_alerter else [])]
         return all(child is not None and child.running for child in children)
+
+
+def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of our processes: its settings are in their file already, and would beat what is there."""
+    return {name: value for name, value in environment.items() if not name.upper().startswith("TRUEUP_")}
 
 
 def _answers(url: str) -> bool:

@@ -174,6 +174,11 @@ def link(trace_id: str, task_id: str, at: int) -> Event:
     )  # fmt: skip
 
 
+def may_be_a_trace(task_id: str) -> bool:
+    """Whether a task's id could be that of a trace, so that a link may say whose trace it is."""
+    return len(task_id) == 32 and not task_id.strip("0123456789abcdef")
+
+
 def forwarded(event: Event, task_id: str) -> Event:
     """An event of a trace, for the task that the trace belongs to. A call alone does not speak for that task."""
     root = 0 if event.kind in ACTIONS and not event.explicit else event.root

@@ -18,8 +18,8 @@ MEANING: dict[Reason, tuple[str, str]] = {
         "the detail says where they stop to be that",
     ),
     Reason.NO_IDENTITY: (
-        "the trace id or the span id is missing, so it could not be recognised when it comes again",
-        "let the sender's exporter write ids of 16 and 8 bytes that are not all zero",
+        "the ids of a span are missing, or the task of an event, or the workflow of a period's cost",
+        "set what the detail names; a sender's exporter must write ids of 16 and 8 bytes that are not all zero",
     ),
     Reason.UNKNOWN_EVENT: (
         "the event name begins as ours do and is none of them",

@@ -9,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 from pipeline.doctor.check import Check
 from pipeline.normalise.cardinality import NOTED, OTHER
 from pipeline.prices import PACKAGE, list_version
+from schemas.event import FORWARDED
 from sinks.clickhouse.reads import dictionaries
 
 UNPRICED_SHOWN = 20
@@ -26,6 +27,7 @@ def telemetry(client: Client) -> Iterator[Check]:
     if row["unknown"]:
         yield from _unpriced(client)
     yield from _limited(client)
+    yield from _passed_on_twice(client)
     (row,) = dictionaries(client, "SELECT count() AS n FROM tasks WHERE status = 'announced'")
     if row["n"]:
         yield Check(
@@ -47,6 +49,24 @@ def _unpriced(client: Client) -> Iterator[Check]:
         yield Check(f"no cost: {found['model'] or 'no model told'}", True, what, NO_PRICE_FIX)
     version = list_version()
     yield Check("price list", bool(version), version or "not installed", "" if version else f"install {PACKAGE}")
+
+
+def _passed_on_twice(client: Client) -> Iterator[Check]:
+    """Events that went on to a trace that is itself of another task: they go no further, and count nowhere."""
+    (row,) = dictionaries(
+        client,
+        """SELECT uniq(task_id, hash) AS n, uniq(task_id) AS traces FROM raw_events
+        WHERE mapContains(attributes, {forwarded:String})
+            AND task_id IN (SELECT task_id FROM tasks WHERE status = 'linked')""",
+        {"forwarded": FORWARDED},
+    )
+    if row["n"]:
+        yield Check(
+            "events that count nowhere",
+            True,
+            f"{row['n']}, of {row['traces']} traces that were named as a task, and belong to another task",
+            "let every span name the task itself (trueup.task.id, in the baggage), not the trace of another span",
+        )
 
 
 def _limited(client: Client) -> Iterator[Check]:

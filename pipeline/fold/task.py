@@ -14,7 +14,7 @@ from operator import attrgetter
 from pipeline.fold.facts import Facts
 from pipeline.fold.message import Arrived
 from pipeline.fold.spans import Spans
-from schemas.event import BY_TRACE, FORWARDED, Event
+from schemas.event import BY_TRACE, FORWARDED, Event, may_be_a_trace
 from schemas.rows import LOG_ONLY, TaskRow
 from schemas.units import UINT64_MAX
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
@@ -41,6 +41,7 @@ class Task:
         "_scores",
         "_seen",
         "_spans",
+        "_traceable",
         "_unnamed",
         "_verdict",
         "evidence",
@@ -54,10 +55,11 @@ class Task:
         self.row = row
         self.evidence = evidence
         """False: only the row is here; before an event is applied, `rebuild` must bring the rest."""
+        self._traceable = may_be_a_trace(row.task_id)
         self.ids: set[int] = set()
         """Hashes of the events that are in the row."""
         self.kept: list[Event] = []
-        """Events that name only their trace: when its task becomes known, they are sent on to it."""
+        """Events of what is, or may be, only a trace: when its task becomes known, they are sent on to it."""
         self.placed: Facts | None = None
         """What its window counts of it now."""
         self._claim = self._verdict = self._cost = self._satisfaction = LOWEST
@@ -82,7 +84,7 @@ class Task:
         if event.task_source != row.task_source:
             row.task_source = _surer(event.task_source, row.task_source)
         kind = event.kind
-        if event.task_source == BY_TRACE and kind != _LINK and FORWARDED not in event.attributes:
+        if (self._traceable or event.task_source == BY_TRACE) and kind != _LINK and FORWARDED not in event.attributes:
             self.kept.append(event)
         if kind in SPANS:
             self._span(event)
@@ -130,7 +132,7 @@ class Task:
                 self._traced(trace_id)
             if event.task_source != row.task_source:
                 row.task_source = _surer(event.task_source, row.task_source)
-            if event.task_source == BY_TRACE and FORWARDED not in event.attributes:
+            if (self._traceable or event.task_source == BY_TRACE) and FORWARDED not in event.attributes:
                 self.kept.append(event)
         # No event outranks one that ended first and has the greatest hash; most batches name nothing new.
         if (1, -first, UINT64_MAX) > self._dimensioned_by or any(map(any, map(self._unnamed, events))):

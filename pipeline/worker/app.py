@@ -85,7 +85,7 @@ class Worker:
         for event in events:
             m = event.message
             records, dead = packed.counts["records"], len(packed.dead_letters)
-            origin = origin_of(m.topic, m.headers)
+            origin = origin_of(m.topic, m.partition, m.offset, m.headers)
             self.normaliser.add(packed, m.topic, m.partition, m.offset, kafka.received(m), m.value or b"", origin)
             if origin is None:  # what is replayed was bad once, and may be again
                 bad = len(packed.dead_letters) - dead

@@ -21,7 +21,7 @@ from schemas.event import Event, event_hash
 from schemas.mapping.table import Annotator
 from schemas.mapping.values import Rejected
 from schemas.units import MICRO, weight
-from schemas.words import CostCategory, Kind, Reason, Verdict
+from schemas.words import Kind, Reason, Verdict
 
 PASSES = frozenset({"pass", "passed", "correct", "true", "success", "yes", "resolved"})
 FAILS = frozenset({"fail", "failed", "incorrect", "false", "failure", "no", "unresolved"})
@@ -61,7 +61,13 @@ def fill(event: Event, said: Contract, human_usd_per_hour: Mapping[str, float]) 
 
 
 def require_task(event: Event, said: Contract) -> None:
-    """Raises Rejected where nothing tells which task an event is about."""
+    """Raises Rejected where nothing tells which task an event is about, or of which workflow a period's cost is."""
+    if isinstance(said, CostIncurred) and said.period_start is not None and not event.workflow:
+        raise Rejected(
+            Reason.NO_IDENTITY,
+            "a cost of a period that names no workflow, so it is nobody's; set trueup.workflow on the record, or "
+            "service.name on its resource",
+        )
     if not event.task_id and not (isinstance(said, CostIncurred | BusinessOutcome) and event.workflow):
         raise Rejected(Reason.NO_IDENTITY, "neither trueup.task.id nor a trace id says which task this is about")
 
@@ -87,8 +93,6 @@ def _cost(event: Event, said: CostIncurred) -> None:
     if said.period_start is not None and said.period_end is not None:
         event.start, event.at = said.period_start // 1_000, said.period_end // 1_000
         event.task_id = event.task_source = ""
-        if said.category in (CostCategory.MODEL, CostCategory.TOOL) and not event.workflow:
-            raise Rejected(Reason.NO_IDENTITY, "a cost of a period needs trueup.workflow")
 
 
 def evaluation(event: Event, said: EvaluationResult, judging: Judging, annotator: Annotator | None) -> list[Event]:

@@ -21,7 +21,7 @@ from schemas.mapping.table import EVALUATOR
 from schemas.mapping.values import Ignored, Rejected, is_id, text_of
 from schemas.otlp import LogRecord, Malformed, Record, Source, SpanRecord
 from schemas.prices import Usage
-from schemas.units import MINUTE_US
+from schemas.units import MINUTE_US, NANO
 from schemas.words import ACTIONS, Kind, Outcome, Reason, Stage
 
 DAY_US = 86_400_000_000
@@ -39,6 +39,8 @@ class Limits:
     """How long before its Kafka timestamp an event may have happened."""
     future_minutes: int = 60
     """How long after its Kafka timestamp an event may have happened: clocks differ."""
+    cost_usd: int = 1_000_000
+    """One cost. A window holds 2^64 nano-dollars: 18,446 costs of a million dollars, in one minute of one group."""
 
 
 class Price(NamedTuple):
@@ -162,6 +164,7 @@ class Mapper:
         event.cache_write_tokens = ignored.count(fields, "cache_write_tokens")
         event.reasoning_tokens = ignored.count(fields, "reasoning_tokens")
         if own_cost is not None:
+            self._within_limit(own_cost, "trueup.cost.usd")
             event.cost, event.cost_source = own_cost, "reported"
         elif event.kind in _MODEL_USE:
             self._cost(event, fields, ignored)
@@ -177,7 +180,11 @@ class Mapper:
         if event.input_tokens is not None:
             provider = ignored.text(fields, "provider", self.limits.text_bytes)
             price = self.prices.price(provider, event.model, event.at, usage)
-        told = ignored.cost(fields, "told_cost") if fields.get("told_currency", "USD") == "USD" else None
+        most = self.limits.cost_usd * NANO
+        told = ignored.cost(fields, "told_cost", most) if fields.get("told_currency", "USD") == "USD" else None
+        if price is not None and price.nano > most:
+            ignored.names.add("price")
+            price = None
         if told is not None and not (price and price.agreed):
             event.cost, event.cost_source = told, "reported"
         elif price is not None:
@@ -204,6 +211,7 @@ class Mapper:
             events = learnt.evaluation(event, said, self.judging, annotator)
         else:
             events = [learnt.fill(event, said, self.human_usd_per_hour)]
+            self._within_limit(event.cost or 0, "what is charged")
         self._young(event.at, received)  # a cost counts at the end of its period
         return events
 
@@ -245,6 +253,13 @@ class Mapper:
                 Reason.TIME_OUT_OF_RANGE, f"{at} µs is more than limits.future_minutes ({ahead}) after its message"
             )
         return at
+
+    def _within_limit(self, nano: int, what: str) -> None:
+        most = self.limits.cost_usd
+        if nano > most * NANO:
+            raise Rejected(
+                Reason.LIMIT_EXCEEDED, f"{what} is {nano / NANO:.2f} USD; limits.cost_usd allows {most} for one cost"
+            )
 
     def _young(self, at: int, received: int) -> None:
         days = self.limits.oldest_days

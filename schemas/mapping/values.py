@@ -75,13 +75,16 @@ class Ignored:
             self.names.add(field)
         return number
 
-    def cost(self, fields: dict[str, Any], field: str) -> int | None:
-        """Nano-dollars."""
+    def cost(self, fields: dict[str, Any], field: str, most: int) -> int | None:
+        """Nano-dollars, `most` at most."""
         value = fields.get(field)
         if value is None:
             return None
         try:
-            return nano_dollars(value)
+            nano = nano_dollars(value)
         except OutOfRange:
+            nano = most + 1
+        if nano > most:
             self.names.add(field)
             return None
+        return nano

@@ -40,11 +40,14 @@ class Log:
     """A log that grows by random messages. The same seed makes the same log."""
 
     def __init__(self, seed: int, tasks: int = 12, spans: float = 0.7) -> None:
-        """`spans`: their share among the events. Some of the tasks have many events, and some have few."""
+        """`spans`: their share among the events. Some of the tasks have many events, and some have few.
+
+        The names of half of them could be those of traces.
+        """
         self._spans_share = spans
         self._random = random.Random(seed)  # noqa: S311  (not for secrets)
         self._prefix = f"{seed}-"
-        self._tasks = [f"task-{n}" for n in range(tasks)]
+        self._tasks = [f"task-{n}" if n % 2 else f"{n:032x}" for n in range(tasks)]
         self._events: list[Event] = []
         self._spans: dict[tuple[str, str], list[str]] = {}
         self.messages: list[Message] = []

@@ -45,7 +45,7 @@ def _landed(told: Mapping[int, Sequence[Event]]) -> dict[str, int]:
                 places.add((ELSEWHERE, e.hash))
             elif identity not in known:
                 known.add(identity)
-                moves = e.task_id in linked and e.task_source == BY_TRACE
+                moves = e.task_id in linked and (e.task_source == BY_TRACE or len(e.task_id) == 32)
                 places.add((ELSEWHERE, e.hash) if moves or e.task_id == ELSEWHERE else identity)
             came += e.task_id != ELSEWHERE
     return {"events": len(places), "duplicates": came - len(places) - len(links)}

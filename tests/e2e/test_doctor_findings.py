@@ -11,6 +11,8 @@ from tests.otlp import span, traces
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 5}
 HOURS_AGO_NS = 5 * 3_600 * 1_000_000_000
 TENANTS = 1_010
+KNOWN = "d" * 32
+"""A trace whose task is known."""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,11 @@ def findings(lab: Lab) -> dict[str, Check]:
         for i in range(TENANTS)
     ]
     lab.land(lab.spans(traces(*priceless)), lab.spans(traces(*many)))
+    known = span({"trueup.task.id": "of-all"}, at=now, traceId=KNOWN)
+    naming = span({"trueup.task.id": KNOWN}, at=now, traceId="e" * 32)
+    unnamed = span(at=now, traceId="e" * 32, spanId="1" * 16, parentSpanId="2" * 16)
+    lab.land(lab.spans(traces(known)))
+    lab.land(lab.spans(traces(naming, unnamed)))
     return {check.name: check for check in examine(lab.settings)}
 
 
@@ -46,6 +53,13 @@ def test_a_dimension_with_too_many_values_is_listed(lab: Lab, findings: dict[str
     beyond = TENANTS - lab.settings.limits.dimension_values
     assert findings["too many values: tenant"].finding == f"{beyond} events have `other` instead"
     assert lab.metric("trueup_limited_events_total", dimension="tenant") == beyond
+
+
+def test_what_was_passed_on_to_a_trace_of_another_task_is_counted(lab: Lab, findings: dict[str, Check]) -> None:
+    """The span that names that trace gets to the task; the one that only shares a trace with it does not."""
+    assert len([e for e in lab.events("of-all") if e["kind"] != "link"]) == 2
+    found = findings["events that count nowhere"].finding
+    assert found == "1, of 1 traces that were named as a task, and belong to another task"
 
 
 def test_nothing_of_it_is_a_failure(findings: dict[str, Check]) -> None:

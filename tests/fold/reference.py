@@ -6,6 +6,7 @@ evidence, no order of loading. Each fact is read off the list of a task's distin
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ class _History:
         self.seq = seq
         if event.kind == "link" and not self.linked_to:
             self.linked_to = event.value
-            self.sent_on += [e for e in self.events if e.task_source == "trace" and _may_go_on(e)]
+            self.sent_on += [e for e in self.events if _is_of_a_trace(e) and _may_go_on(e)]
         self.seqs.append(seq)
         self.events.append(event)
         self.received[event.hash] = received
@@ -293,6 +294,11 @@ class _History:
 def _may_go_on(e: Event) -> bool:
     """Whether an event goes on to the task that its trace is linked to: links do not, nor what came that way."""
     return e.kind != "link" and FORWARDED not in e.attributes
+
+
+def _is_of_a_trace(e: Event) -> bool:
+    """Whether an event names its trace alone, or as its task what can be one: 32 hexadecimal digits."""
+    return e.task_source == "trace" or re.fullmatch("[0-9a-f]{32}", e.task_id) is not None
 
 
 def _is_work(e: Event) -> bool:

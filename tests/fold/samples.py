@@ -86,7 +86,8 @@ TOLD: tuple[dict[str, Any], ...] = (
 )
 """What an event may say of its dimensions; how long a span took; its trace, and where its task was found."""
 
-TASKS = ("a", "b", "c")
+TASKS = ("a", "b", "c" * 32)
+"""The last may be a trace."""
 TIMES = (0, SECOND, MINUTE - 1, MINUTE, MINUTE + SECOND, 3 * MINUTE)
 
 

@@ -16,7 +16,7 @@ BAD = traces(span(), span(traceId=""), span({"trueup.cost.usd": -1}, spanId="2" 
 
 def replayed(payload: bytes) -> Packed:
     packed = Packed()
-    Normaliser(Settings()).add(packed, "otlp_spans", 7, 99, AGAIN, payload, ORIGIN)
+    Normaliser(Settings()).add(packed, "otlp_spans", 3, 1_099, AGAIN, payload, ORIGIN)
     return packed
 
 
@@ -41,7 +41,7 @@ def test_an_ordinary_message_replays_nothing() -> None:
 
 
 def test_a_header_says_which_message_it_is_a_copy_of() -> None:
-    assert origin_of("otlp_spans", [("other", b"x"), ORIGIN.header()]) == ORIGIN
+    assert origin_of("otlp_spans", 3, 1_043, [("other", b"x"), ORIGIN.header()]) == ORIGIN
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,14 @@ def test_a_header_says_which_message_it_is_a_copy_of() -> None:
     ],
 )  # fmt: skip
 def test_a_header_that_is_not_ours_or_of_another_topic_says_nothing(value: bytes | None) -> None:
-    assert origin_of("otlp_spans", [(HEADER, value)]) is None
+    assert origin_of("otlp_spans", 3, 2**62, [(HEADER, value)]) is None
+
+
+@pytest.mark.parametrize(("partition", "offset"), [(2, 1_043), (4, 1_043), (3, 1_042), (3, 0)])
+def test_a_copy_is_behind_its_original_in_the_same_partition(partition: int, offset: int) -> None:
+    assert origin_of("otlp_spans", partition, offset, [ORIGIN.header()]) is None
 
 
 def test_a_message_without_headers_is_an_original() -> None:
-    assert origin_of("otlp_spans", None) is None
-    assert origin_of("otlp_spans", []) is None
+    assert origin_of("otlp_spans", 3, 1_043, None) is None
+    assert origin_of("otlp_spans", 3, 1_043, []) is None

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from schemas.event import Event, event_hash
-from schemas.mapping.records import DAY_US, Mapper
+from schemas.mapping.records import DAY_US, Limits, Mapper
 from schemas.mapping.values import Rejected
 from schemas.units import MICRO, NANO
-from schemas.words import Kind, Reason
+from schemas.words import CostCategory, Kind, Reason
 from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE, logs, record
 from tests.schemas.mapped import RECEIVED, events_of, of_log
 
@@ -81,6 +81,34 @@ def test_a_cost_of_a_workflow_of_long_ago_is_rejected() -> None:
     with pytest.raises(Rejected, match=r"limits\.oldest_days") as caught:
         of_log("trueup.cost", SALARY | {"trueup.period.start": 0, "trueup.period.end": end - 1_000})
     assert caught.value.reason == Reason.TIME_OUT_OF_RANGE
+
+
+@pytest.mark.parametrize("category", CostCategory)
+def test_a_cost_of_a_period_of_no_workflow_is_rejected(category: CostCategory) -> None:
+    for trace_id in ("", TRACE):
+        nobodys = record("trueup.cost", SALARY | {"trueup.cost.category": category}, traceId=trace_id)
+        with pytest.raises(Rejected, match=r"names no workflow.*; set trueup\.workflow") as caught:
+            events_of(logs(nobodys, resource={"service.name": ""}), "logs")
+        assert caught.value.reason == Reason.NO_IDENTITY
+
+
+def test_a_cost_above_the_limit_is_rejected_and_the_limit_named() -> None:
+    mapper = Mapper(limits=Limits(cost_usd=5_000))
+    assert of_log("trueup.cost", SALARY, mapper=mapper).cost == 5_000 * NANO
+    for name, values in (
+        ("trueup.cost", SALARY | {"trueup.cost.usd": 5_001}),
+        ("trueup.cost", TASK | {"trueup.cost.category": "tool", "trueup.cost.usd": "5000.01"}),
+    ):
+        with pytest.raises(Rejected, match=r"limits\.cost_usd allows 5000 for one cost") as caught:
+            of_log(name, values, mapper=mapper)
+        assert caught.value.reason == Reason.LIMIT_EXCEEDED
+
+
+def test_a_humans_time_may_not_cost_more_than_the_limit_either() -> None:
+    mapper = Mapper(limits=Limits(cost_usd=10), human_usd_per_hour={"default": 60})
+    values = TASK | {"trueup.intervention": "corrected", "trueup.human.minutes": 11}
+    with pytest.raises(Rejected, match=r"what is charged is 11\.00 USD; limits\.cost_usd allows 10"):
+        of_log("trueup.task.intervened", values, mapper=mapper)
 
 
 def test_a_business_outcome() -> None:

@@ -10,7 +10,7 @@ from schemas.event import event_hash
 from schemas.mapping.records import DAY_US, Limits, Mapper, Price
 from schemas.mapping.values import Rejected
 from schemas.prices import Usage
-from schemas.units import MINUTE_US
+from schemas.units import MINUTE_US, NANO
 from schemas.words import Kind, Reason
 from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE
 from tests.schemas.mapped import RECEIVED, of_span
@@ -234,6 +234,26 @@ def test_an_embedding_has_no_output_and_a_cost_all_the_same() -> None:
 def test_where_no_price_can_be_the_cost_is_unknown_not_0(values: dict[str, Any]) -> None:
     event = of_span(values, mapper=Mapper(prices=Fixed()))
     assert (event.cost, event.cost_source) == (None, "")
+
+
+def test_a_cost_above_the_limit_is_rejected_and_the_limit_named() -> None:
+    mapper = Mapper(limits=Limits(cost_usd=5))
+    assert of_span({"trueup.cost.usd": 5}, mapper=mapper).cost == 5 * NANO
+    with pytest.raises(Rejected, match=r"trueup\.cost\.usd is 5\.01 USD; limits\.cost_usd allows 5") as caught:
+        of_span({"trueup.cost.usd": 5.01}, mapper=mapper)
+    assert caught.value.reason == Reason.LIMIT_EXCEEDED
+
+
+def test_an_instrumentations_reckoning_above_the_limit_is_not_told() -> None:
+    values = CHAT | {"gen_ai.usage.cost.amount": 5.01}
+    event = of_span(values, mapper=Mapper(limits=Limits(cost_usd=5)))
+    assert (event.cost, event.attributes) == (None, {"trueup.ignored": "told_cost"})
+
+
+def test_a_price_above_the_limit_is_no_price() -> None:
+    dear = PAID | {"gen_ai.usage.input_tokens": 5 * NANO + 1}
+    event = of_span(dear, mapper=Mapper(limits=Limits(cost_usd=5), prices=Fixed()))
+    assert (event.cost, event.attributes) == (None, {"trueup.ignored": "price"})
 
 
 def test_only_attributes_that_are_allowed_are_kept() -> None:

@@ -27,7 +27,9 @@ def up(
 ) -> None:
     """Start the local stack: a Kafka-compatible broker, the ClickHouse engine, worker and alerter, until Ctrl-C.
 
-    Everything listens on loopback only. Kafka's log is in memory; with --data ClickHouse's tables stay.
+    Everything listens on loopback only. Kafka's log is in memory; with --data ClickHouse's tables stay, and the next
+    start begins a new epoch: what was measured stays in reports, but what comes later for those tasks does not reach
+    them. Only Kafka that keeps its log (docker compose) can do that.
     """
     import signal
     import threading
@@ -45,6 +47,7 @@ def up(
         typer.echo(f"alerter     {stack.alerter_url}/readyz", err=True)
         stack.wait_until_ready()
         typer.echo("Ready. Send OTLP to otlp_spans and otlp_logs, or `trueup replay FILE`; Ctrl-C stops.", err=True)
+        typer.echo(f"For commands in another terminal: export TRUEUP_CONFIG={stack.config}", err=True)
         while not stop.wait(0.5):
             if not stack.alive:
                 typer.echo(f"trueup: a process has stopped. Its last words:\n{stack.last_words()}", err=True)

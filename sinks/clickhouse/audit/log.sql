@@ -3,7 +3,8 @@
 --
 -- An event that its message brought and that has no row of its own in raw_events came before (a duplicate),
 -- or it came after its trace was linked to a task and was passed on to that task. What had come by the trace
--- before has rows of its own and was passed on too: it is counted where it went, and the link is no event.
+-- before has rows of its own and was passed on too: it is counted where it went, and the link is no event. So it
+-- is with what named that trace as its task.
 --
 -- partitions, firsts, ends: equally long; of each partition the first offset for which differences are told,
 -- and the offset at which it ends. detail: how many messages with differences are told.
@@ -35,7 +36,8 @@ landed AS (
     FROM (
         SELECT
             partition, task_id, min(seq) AS first, argMin(at, seq) AS at,
-            argMin(kind = 'link', seq) AS is_link, argMin(task_source = 'trace', seq) AS is_by_trace
+            argMin(kind = 'link', seq) AS is_link,
+            argMin(task_source = 'trace' OR match(task_id, '^[0-9a-f]{32}$'), seq) AS is_by_trace
         FROM raw_events
         WHERE epoch = {epoch:UInt16} AND partition IN {partitions:Array(UInt16)}
         GROUP BY epoch, partition, task_id, hash
