@@ -153,29 +153,48 @@ def adjust(
     workflow: Annotated[str, typer.Argument(help="a workflow with objectives", metavar="WORKFLOW")],
     by: By,
     why: Why,
-    start: Annotated[str, typer.Option("--from", help="first minute that is left out: 2026-11-01T08:00Z")],
-    end: Annotated[str, typer.Option("--to", help="first minute that counts again")],
+    start: Annotated[str | None, typer.Option("--from", help="first minute left out: 2026-11-01T08:00Z")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="first minute that counts again")] = None,
     slo: Annotated[str, typer.Option("--slo", help="only of this SLO")] = "",
     objective: Annotated[str, typer.Option("--objective", help="only this objective of the SLO")] = "",
+    withdraw: Annotated[
+        str | None, typer.Option("--withdraw", help="take back the adjustment with this id", metavar="ID")
+    ] = None,
     output: As = Output.TABLE,
     config: Config = None,
 ) -> None:
-    """Leave a span out of the budgets of a workflow, good and bad alike. The counts stay, and both are shown."""
+    """Leave a span out of the budgets of a workflow, good and bad alike. The counts stay, and both are shown.
+
+    With --withdraw an earlier adjustment is taken back: the span counts again. Neither is ever removed from the
+    history (`trueup slo report`).
+    """
     from pipeline.cli.show import emit_rows
     from pipeline.config import load
     from pipeline.connections import client_of
-    from pipeline.objectives.adjust import adjustment, effects
+    from pipeline.objectives.adjust import adjustment, effects, withdrawal
     from sinks.clickhouse.objectives import ClickHouseObjectives
 
+    if withdraw is None and (start is None or end is None):
+        raise typer.BadParameter("which span? Give --from and --to, or --withdraw ID to take one back")
+    if withdraw is not None and (start or end or slo or objective):
+        raise typer.BadParameter("--withdraw takes back a whole adjustment: leave out --from, --to, --slo, --objective")
     settings = load(config)
     store = ClickHouseObjectives(client_of(settings))
     names = _overview(settings, workflow).histories[workflow].latest.objectives
-    first, last = (moment(start) or 0) // 60, (moment(end) or 0) // 60
+    now = time.time_ns() // 1_000
     try:
-        row = adjustment(workflow, slo, objective, first, last, by, why, time.time_ns() // 1_000, names)
+        if withdraw is None:
+            first, last = (moment(start) or 0) // 60, (moment(end) or 0) // 60
+            row = adjustment(workflow, slo, objective, first, last, by, why, now, names)
+        else:
+            row = withdrawal(
+                withdraw, by, why, now, [each for each in store.adjustments() if each.workflow == workflow]
+            )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     store.append([row])
+    told = f"adjustment {row.withdraws} is withdrawn" if row.withdraws else f"adjustment {row.id}"
+    typer.echo(told, err=True)
     rows = effects(row, _overview(settings, workflow).standings[workflow])
     emit_rows(rows, output, ("slo", "objective", "dropped good", "dropped bad", "remaining", "without it"))
 
