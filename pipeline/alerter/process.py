@@ -7,6 +7,7 @@ receivers have threads of their own. Health looks at Kafka, ClickHouse and the a
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from pipeline.notify.build import notifier_of
 from pipeline.notify.notification import Notification
 from pipeline.notify.notifier import Notifier
 from pipeline.notify.receipt import Receipt
+from pipeline.notify.turns import Turns
 from pipeline.objectives.read import retention_of
 from pipeline.section import ConfigError
 from pipeline.slo.alert import Freezing
@@ -56,7 +58,7 @@ class Alerter:
         self._parts: Parts | None = None
 
     def _client(self) -> Client:
-        """With the password as it is now. Once it evaluates, a file that cannot be read is one that is being changed."""
+        """With the password as it is now. An unreadable file, later, is one that is being changed."""
         try:
             return client_of(self._settings)
         except ConfigError as error:
@@ -67,7 +69,9 @@ class Alerter:
     def run(self, stop: threading.Event) -> None:
         """Evaluate until told to stop. While ClickHouse is away nothing is lost: it goes on when it is back."""
         http = self._settings.http.model_copy(update={"port": self._settings.alerter.port})
-        with notifier_of(self._settings, self._receipt) as notifier, ExitStack() as served:
+        replica = f"{socket.gethostname()}:{http.port}"  # stays the same after a restart
+        turns = Turns(ClickHouseObjectives(self._connection), replica)
+        with notifier_of(self._settings, self._receipt, turns) as notifier, ExitStack() as served:
             self._telling = Telling(notifier.tallies)
             port = served.enter_context(serve_health(self._telling, http))
             log.info("listening", port=port)
