@@ -113,7 +113,7 @@ class NotificationRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
-    """That a replica of the alerter is about to tell a receiver of a transition. Written again, it is still about to."""
+    """That a replica of the alerter is about to tell a receiver of a transition; written again, that it still is."""
 
     transition: str
     receiver: str
