@@ -151,6 +151,19 @@ def test_a_span_can_be_left_out_of_the_budget(trueup: Trueup, client: Client, do
     assert [each["version"] for each in told["versions"]] == [1]
 
 
+def test_what_was_applied_is_exported_in_every_version_and_can_be_applied_again(
+    trueup: Trueup, document: Path, tmp_path: Path
+) -> None:
+    for target in ("0.9", "0.5"):
+        document.write_text(service(launch="2026-01-01") + slo(target=target))
+        trueup("slo", "apply", str(document), *BY)
+    first, latest = trueup("slo", "export", "claims", "--version", "1").out, trueup("slo", "export", "claims").out
+    assert ("target: 0.9" in first, "target: 0.5" in latest) == (True, True)
+    again = tmp_path / "exported.yaml"
+    again.write_text(latest)
+    assert trueup("slo", "apply", str(again), *BY).err == "claims: nothing changes\n"
+
+
 def adjustments(trueup: Trueup) -> list[dict[str, Any]]:
     return parsed(trueup("slo", "report", "claims", "--output", "json").out, "adjustments")
 
@@ -197,6 +210,8 @@ def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history
         (("slo", "adjust", "claims", "--withdraw", "zz", *BY), "none is in force"),
         (("slo", "adjust", "claims", "--withdraw", "", *BY), "none is in force"),
         (("slo", "report", "refunds"), "there are claims"),
+        (("slo", "export", "refunds"), "there are claims"),
+        (("slo", "export", "claims", "--version", "7"), "its versions are 1 to 1"),
         (("slo", "status", "--workflow", "refunds"), "there are claims"),
         (("slo", "adjust", "claims", "--from", "1h", "--to", "2h", *BY), "the span is empty"),
         (("slo", "adjust", "claims", "--from", "2h", "--to", "1h", "--slo", "x", *BY), "choose of success/right"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.config import Settings
     from pipeline.objectives.read import Overview
     from pipeline.slo.resolve import Checked
+    from sinks.objectives import Version
 
 Documents = Annotated[list[Path], typer.Argument(help="OpenSLO documents (YAML, openslo/v1)", metavar="FILE...")]
 By = Annotated[str, typer.Option("--by", help="who commits to it, or decides it")]
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     slo.command()(apply)
     slo.command()(status)
     slo.command()(report)
+    slo.command()(export)
     slo.command()(adjust)
     app.add_typer(slo, name="slo")
 
@@ -149,6 +152,25 @@ def report(
         raise typer.Exit(exits.DIFFERENT)
 
 
+def export(
+    workflow: Annotated[str, typer.Argument(help="a workflow with objectives", metavar="WORKFLOW")],
+    version: Annotated[int | None, typer.Option("--version", help="this one; else the one in force", min=1)] = None,
+    config: Config = None,
+) -> None:
+    """Print the documents of a workflow as they were applied: OpenSLO, which `trueup slo apply` takes again."""
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from sinks.clickhouse.objectives import ClickHouseObjectives
+
+    versions = ClickHouseObjectives(client_of(load(config))).versions()
+    mine = [each for each in versions if each.workflow == workflow]
+    chosen = [each for each in mine if version in (None, each.version)]
+    if not chosen:
+        there = f"its versions are 1 to {mine[-1].version}" if mine else f"there are {_known(versions)}"
+        raise typer.BadParameter(f"{workflow!r} has no version {version or 'at all'}; {there}")
+    typer.echo(chosen[-1].text, nl=False)
+
+
 def adjust(
     workflow: Annotated[str, typer.Argument(help="a workflow with objectives", metavar="WORKFLOW")],
     by: By,
@@ -230,7 +252,12 @@ def _overview(settings: Settings, workflow: str | None) -> Overview:
         for problem in history.latest.problems:
             typer.echo(f"trueup: cannot be measured any more: {problem}", err=True)
     if workflow is not None and workflow not in found.histories:
-        known = sorted({version.workflow for version in store.versions()})
-        there = f"there are {', '.join(known)}" if known else "none are applied: `trueup slo apply FILE`"
-        raise typer.BadParameter(f"no objectives are applied for the workflow {workflow!r}; {there}")
+        raise typer.BadParameter(
+            f"no objectives are applied for the workflow {workflow!r}; there are {_known(store.versions())}"
+        )
     return found
+
+
+def _known(versions: Iterable[Version]) -> str:
+    """The workflows of some versions, for people."""
+    return ", ".join(sorted({version.workflow for version in versions})) or "none yet: `trueup slo apply FILE`"
