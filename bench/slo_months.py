@@ -2,6 +2,7 @@
 
     python -m bench.slo_months                    the table of docs/slo-defaults.md
     python -m bench.slo_months --tasks 500 --period 7 --day-night
+    python -m bench.slo_months --considered       rules that were not adopted, and why is in the same file
 
 Tasks come as a Poisson process, by default 50 a day, and fail independently. Every minute is evaluated, with the
 pairs and the guard of `pipeline.slo`, vectorised; tests/slo/test_slo_months.py holds this file to the evaluator.
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.slo.burn import Rule
 from pipeline.slo.durations import MINUTES_PER_DAY, MINUTES_PER_MONTH
-from pipeline.slo.windows import GUARD_OFF, Severity, default_pairs, workbook_pairs
+from pipeline.slo.windows import GUARD_OFF, Severity, default_guard, default_pairs, workbook_pairs
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -35,8 +36,34 @@ class Outcome(NamedTuple):
     minutes_to_page: dict[Fraction, Ints]  # share of bad tasks -> minutes until the page, or -1, per simulated outage
 
 
-def active(total: Ints, bad: Ints, rule: Rule) -> Bools:
-    """Whether the alert of `rule` (pairs of one severity) fires, minute by minute."""
+class Candidate(NamedTuple):
+    """A rule (pairs of one severity). With `run`, so many failed tasks in a row page, too, whatever the windows say."""
+
+    rule: Rule
+    run: int = 0
+
+
+def active(total: Ints, bad: Ints, candidate: Candidate) -> Bools:
+    """Whether the alert fires, minute by minute."""
+    firing = _by_windows(total, bad, candidate.rule)
+    return firing | _by_run(total, bad, candidate.run) if candidate.run else firing
+
+
+def _by_run(total: Ints, bad: Ints, run: int) -> Bools:
+    """From the last of `run` failed tasks in a row until fewer than two of the last three have failed."""
+    tasks, failures = _prefix(total), _prefix(bad)
+    now = np.arange(1, len(total) + 1)
+
+    def last(events: int) -> tuple[Ints, Ints]:
+        since = np.maximum(np.searchsorted(tasks, tasks[1:] - events, side="right") - 1, 0)
+        return _between(failures, since, now), _between(tasks, since, now)
+
+    (failed, finished), (lately_failed, lately_finished) = last(run), last(3)
+    begins = (bad > 0) & (finished >= run) & (failed == finished)
+    return _latched(begins, 2 * lately_failed > lately_finished)
+
+
+def _by_windows(total: Ints, bad: Ints, rule: Rule) -> Bools:
     tasks, failures = _prefix(total), _prefix(bad)
     now = np.arange(1, len(total) + 1)
     recent = np.searchsorted(tasks, tasks[1:] - rule.guard.recent, side="right") - 1
@@ -52,49 +79,70 @@ def active(total: Ints, bad: Ints, rule: Rule) -> Bools:
         crossed = above(long) & above(stretched)
         holds |= crossed
         begins |= crossed & above(short) & (_between(failures, long, now) >= required[:, at])
-    longest = max(pair.long for pair in rule.pairs)
+    longest = max((pair.long for pair in rule.pairs), default=0)
     if rule.guard.recent:
         holds |= _between(tasks, np.maximum(now - longest, 0), now) == 0  # frozen
     return _latched(begins, holds)
 
 
-def months(rule: Rule, burn: Fraction, count: int, rate: npt.NDArray[np.float64], rng: np.random.Generator) -> float:
+def months(
+    candidate: Candidate, burn: Fraction, count: int, rate: npt.NDArray[np.float64], rng: np.random.Generator
+) -> float:
     """Pages per 30 days of an agent that spends `burn` times its budget; `rate` is tasks per minute of a day."""
     pages = 0
     for _ in range(max(count // CHUNK_MONTHS, 1)):
         total = rng.poisson(np.tile(rate, CHUNK_MONTHS * MINUTES_PER_MONTH // MINUTES_PER_DAY))
-        bad = rng.binomial(total, float(burn * (1 - rule.target)))
-        pages += int(np.count_nonzero(np.diff(active(total, bad, rule).astype(np.int8), prepend=0) == 1))
+        bad = rng.binomial(total, float(burn * (1 - candidate.rule.target)))
+        pages += int(np.count_nonzero(np.diff(active(total, bad, candidate).astype(np.int8), prepend=0) == 1))
     return pages / (max(count // CHUNK_MONTHS, 1) * CHUNK_MONTHS)
 
 
-def outages(rule: Rule, share: Fraction, count: int, rate: npt.NDArray[np.float64], rng: np.random.Generator) -> Ints:
+def outages(
+    candidate: Candidate, share: Fraction, count: int, rate: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Ints:
     """Minutes from the start of an outage to the page, -1 for not within a day; the day before burns at half budget."""
     total = rng.poisson(np.tile(rate, 2 * count)).reshape(count, 2, RUN)
     if not np.allclose(rate, rate[0]):  # let outages begin at any hour
         total = np.stack([np.roll(run, rng.integers(RUN), axis=1) for run in total])
     bad = np.empty_like(total)
-    bad[:, 0] = rng.binomial(total[:, 0], float((1 - rule.target) / 2))
+    bad[:, 0] = rng.binomial(total[:, 0], float((1 - candidate.rule.target) / 2))
     bad[:, 1] = rng.binomial(total[:, 1], float(share))
-    firing = active(total.ravel(), bad.ravel(), rule).reshape(count, 2, RUN)[:, 1]
+    firing = active(total.ravel(), bad.ravel(), candidate).reshape(count, 2, RUN)[:, 1]
     return np.where(firing.any(axis=1), firing.argmax(axis=1), -1)
 
 
-def simulate(rule: Rule, count: int, runs: int, rate: npt.NDArray[np.float64], seed: int) -> Outcome:
+def simulate(candidate: Candidate, count: int, runs: int, rate: npt.NDArray[np.float64], seed: int) -> Outcome:
     """Pages per month at half and full budget, and the delays of total and half outages."""
     rng = np.random.default_rng(seed)
-    half, full = (months(rule, burn, count, rate, rng) for burn in (Fraction(1, 2), Fraction(1)))
-    return Outcome(half, full, {bad: outages(rule, bad, runs, rate, rng) for bad in (Fraction(1), Fraction(1, 2))})
+    half, full = (months(candidate, burn, count, rate, rng) for burn in (Fraction(1, 2), Fraction(1)))
+    return Outcome(half, full, {bad: outages(candidate, bad, runs, rate, rng) for bad in (Fraction(1), Fraction(1, 2))})
 
 
-def rules(target: Fraction, period: int) -> dict[str, Rule]:
+def rules(target: Fraction, period: int) -> dict[str, Candidate]:
     """The rules that the table compares; the first is the product's default."""
     workbook = workbook_pairs(period)
     return {
-        "default": Rule(target, period, default_pairs(period, target)).only(Severity.PAGE),
-        "workbook, >= 3 bad": Rule(target, period, workbook, replace(GUARD_OFF, min_bad=3)).only(Severity.PAGE),
-        "workbook": Rule(target, period, workbook, GUARD_OFF).only(Severity.PAGE),
+        "default": _pages(Rule(target, period, default_pairs(period, target))),
+        "workbook, >= 3 bad": _pages(Rule(target, period, workbook, replace(GUARD_OFF, min_bad=3))),
+        "workbook": _pages(Rule(target, period, workbook, GUARD_OFF)),
     }
+
+
+def considered(target: Fraction, period: int) -> dict[str, Candidate]:
+    """Rules that page sooner in a total outage, beside the default."""
+    pairs = default_pairs(period, target)
+    fewer = replace(default_guard(), min_bad=2)
+    default = _pages(Rule(target, period, pairs))
+    run = 2 if target >= Fraction(98, 100) else 3  # the shortest that seldom comes by chance at half the budget
+    return {
+        "default": default,
+        "at least 2 bad": _pages(Rule(target, period, pairs, fewer)),
+        f"or {run} in a row": default._replace(run=run),
+    }
+
+
+def _pages(rule: Rule) -> Candidate:
+    return Candidate(rule.only(Severity.PAGE))
 
 
 def tasks_per_minute(per_day: float, day_night: bool) -> npt.NDArray[np.float64]:
@@ -121,6 +169,7 @@ def main() -> None:
     options.add_argument("--runs", type=int, default=500, help="simulated outages per cell")
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--day-night", action="store_true", help="four fifths of the tasks within eight hours")
+    options.add_argument("--considered", action="store_true", help="rules that were not adopted")
     options.add_argument("--targets", nargs="+", default=["0.99", "0.95", "0.9"])
     given = options.parse_args()
     rate = tasks_per_minute(given.tasks, given.day_night)
@@ -128,8 +177,9 @@ def main() -> None:
     columns = "median   90%   <2h  miss"
     print(f"target rule                 pages/30d: half  full   all bad: {columns}   half bad: {columns}")
     for target in given.targets:
-        for name, rule in rules(Fraction(target), given.period * MINUTES_PER_DAY).items():
-            outcome = simulate(rule, given.months, given.runs, rate, given.seed)
+        compared = considered if given.considered else rules
+        for name, candidate in compared(Fraction(target), given.period * MINUTES_PER_DAY).items():
+            outcome = simulate(candidate, given.months, given.runs, rate, given.seed)
             delays = "   ".join(report(minutes) for minutes in outcome.minutes_to_page.values())
             pages = f"{outcome.pages_at_half:16.2f} {outcome.pages_at_budget:5.2f}"
             print(f"{target:6} {name:20} {pages}   {delays}", flush=True)

@@ -28,7 +28,10 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
 
 
 class AdjustmentRow(msgspec.Struct, frozen=True, array_like=True):
-    """Leave the minutes start <= minute < end out of budgets. Empty `slo` or `objective`: all of them."""
+    """Leave the minutes start <= minute < end out of budgets. Empty `slo` or `objective`: all of them.
+
+    Nothing is removed: a row that `withdraws` another, by its id, takes that one back.
+    """
 
     id: str
     workflow: str
@@ -40,6 +43,7 @@ class AdjustmentRow(msgspec.Struct, frozen=True, array_like=True):
     why: str
     at: int
     """Microseconds: when it was made."""
+    withdraws: str = ""
 
 
 class ActionRow(msgspec.Struct, frozen=True, array_like=True):
@@ -108,8 +112,18 @@ class NotificationRow(msgspec.Struct, frozen=True, array_like=True):
     detail: str = ""
 
 
-Row = Version | AdjustmentRow | ActionRow | StateRow | TransitionRow | NotificationRow
-RowType = TypeVar("RowType", Version, AdjustmentRow, ActionRow, StateRow, TransitionRow, NotificationRow)
+class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
+    """That a replica of the alerter is about to tell a receiver of a transition; written again, that it still is."""
+
+    transition: str
+    receiver: str
+    replica: str
+    at: int
+    """Microseconds."""
+
+
+Row = Version | AdjustmentRow | ActionRow | StateRow | TransitionRow | NotificationRow | ClaimRow
+RowType = TypeVar("RowType", Version, AdjustmentRow, ActionRow, StateRow, TransitionRow, NotificationRow, ClaimRow)
 
 
 class ObjectiveStore(Protocol):
@@ -125,7 +139,7 @@ class ObjectiveStore(Protocol):
         """Changes whenever a version is added: how many there are, and when the newest was applied."""
 
     def adjustments(self) -> list[AdjustmentRow]:
-        """Every adjustment, the oldest first."""
+        """Every adjustment and every withdrawal of one, the oldest first."""
 
     def actions(self) -> list[ActionRow]:
         """Everything that people did about alerts, the oldest first."""
@@ -139,6 +153,9 @@ class ObjectiveStore(Protocol):
     def notifications(self, transitions: Collection[str]) -> list[NotificationRow]:
         """What became of the notifications of these transitions."""
 
+    def claims(self, transition: str, receiver: str) -> list[ClaimRow]:
+        """The newest claim of each replica."""
+
 
 class MemoryObjectives:
     """Rows in dictionaries: for tests, and the shortest statement of what a store does."""
@@ -150,6 +167,7 @@ class MemoryObjectives:
         self._states: dict[str, StateRow] = {}
         self._transitions: dict[str, TransitionRow] = {}
         self._notifications: dict[tuple[str, str, int], NotificationRow] = {}
+        self._claims: dict[tuple[str, str, str], ClaimRow] = {}
 
     def append(self, rows: Sequence[RowType]) -> None:
         for row in rows:
@@ -171,6 +189,8 @@ class MemoryObjectives:
                 self._transitions[row.id] = row
             case NotificationRow():
                 self._notifications[row.transition, row.receiver, row.delivered] = row
+            case ClaimRow():
+                self._claims[row.transition, row.receiver, row.replica] = row
 
     def versions(self) -> list[Version]:
         return sorted(self._versions.values(), key=lambda row: (row.workflow, row.version, row.applied_at, row.id))
@@ -199,6 +219,10 @@ class MemoryObjectives:
     def notifications(self, transitions: Collection[str]) -> list[NotificationRow]:
         wanted = (row for row in self._notifications.values() if row.transition in transitions)
         return sorted(wanted, key=lambda row: (row.transition, row.receiver, row.delivered))
+
+    def claims(self, transition: str, receiver: str) -> list[ClaimRow]:
+        wanted = [row for row in self._claims.values() if (row.transition, row.receiver) == (transition, receiver)]
+        return sorted(wanted, key=lambda row: row.replica)
 
 
 def _newest_first(row: TransitionRow) -> tuple[int, int, str]:

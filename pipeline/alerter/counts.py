@@ -8,11 +8,12 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.objectives.book import Book
 from pipeline.objectives.counting import book_of, horizon, lag, measured, needs, reach
-from pipeline.objectives.standing import measure
+from pipeline.objectives.standing import in_force, measure
 from pipeline.slo.durations import MINUTES_PER_DAY
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured
 from schemas.units import MINUTE_US
+from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.counting import Progress, changed_tasks, counted_tasks, progress
 from sinks.objectives import AdjustmentRow, ObjectiveStore
 
@@ -23,10 +24,10 @@ LAG_EVERY = 10
 class LandedCounts:
     """The counts of the tasks in ClickHouse. A book lives for a day: then it begins later, and old tasks are let go."""
 
-    def __init__(self, client: Client, store: ObjectiveStore, epoch: int, partitions: int) -> None:
+    def __init__(self, connect: Client | Connection, store: ObjectiveStore, epoch: int, partitions: int) -> None:
         self._store = store
         self._adjustments: list[AdjustmentRow] = []
-        self._client, self._epoch, self._partitions = client, epoch, partitions
+        self._connection, self._epoch, self._partitions = Connection.of(connect), epoch, partitions
         self._wanted: frozenset[object] = frozenset()
         self._book: Book | None = None
         self._progress = Progress(epoch, partitions)
@@ -41,10 +42,11 @@ class LandedCounts:
             self._wanted, self._loaded, self._lagged = wanted, now, 0
         else:
             # The place is taken before the tasks are read, so that none can slip between the two.
-            reached = progress(self._client, self._epoch, self._partitions, self._progress)
-            self._book.take(changed_tasks(self._client, self._progress))
+            with self._connection.client() as client:
+                reached = progress(client, self._epoch, self._partitions, self._progress)
+                self._book.take(changed_tasks(client, self._progress))
             self._progress = reached
-        self._adjustments = self._store.adjustments()
+        self._adjustments = in_force(self._store.adjustments())
         if now - self._lagged >= LAG_EVERY:
             self._measure_lags(objectives, now)
             self._lagged = now
@@ -59,10 +61,11 @@ class LandedCounts:
             self._lags[each.key] = known[asked]
 
     def _load(self, objectives: Sequence[Objective], now: int) -> None:
-        reached = progress(self._client, self._epoch, self._partitions)
         book = book_of(objectives, now)
-        if book.workflows:
-            book.take(counted_tasks(self._client, book.workflows, book.since * MINUTE_US))
+        with self._connection.client() as client:
+            reached = progress(client, self._epoch, self._partitions)
+            if book.workflows:
+                book.take(counted_tasks(client, book.workflows, book.since * MINUTE_US))
         self._book, self._progress = book, reached
 
     @property

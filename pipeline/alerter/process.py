@@ -7,6 +7,7 @@ receivers have threads of their own. Health looks at Kafka, ClickHouse and the a
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,12 +32,15 @@ from pipeline.notify.build import notifier_of
 from pipeline.notify.notification import Notification
 from pipeline.notify.notifier import Notifier
 from pipeline.notify.receipt import Receipt
+from pipeline.notify.turns import Turns
 from pipeline.objectives.read import retention_of
+from pipeline.section import ConfigError
 from pipeline.slo.alert import Freezing
+from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.counting import told_tasks
 from sinks.clickhouse.objectives import ClickHouseObjectives
 from sinks.objectives import TransitionRow
-from sinks.port import Refused, Transient
+from sinks.port import Barred, Refused, Transient
 
 log = structlog.get_logger()
 
@@ -49,13 +53,25 @@ class Alerter:
 
     def __init__(self, settings: Settings, clock: Clock = time.time) -> None:
         self._settings, self._clock = settings, clock
+        self._connection = Connection(self._client)
         self._outage = Outage(settings.alerter)
         self._parts: Parts | None = None
+
+    def _client(self) -> Client:
+        """With the password as it is now. An unreadable file, later, is one that is being changed."""
+        try:
+            return client_of(self._settings)
+        except ConfigError as error:
+            if self._parts is None:
+                raise
+            raise Transient(str(error)) from None
 
     def run(self, stop: threading.Event) -> None:
         """Evaluate until told to stop. While ClickHouse is away nothing is lost: it goes on when it is back."""
         http = self._settings.http.model_copy(update={"port": self._settings.alerter.port})
-        with notifier_of(self._settings, self._receipt) as notifier, ExitStack() as served:
+        replica = f"{socket.gethostname()}:{http.port}"  # stays the same after a restart
+        turns = Turns(ClickHouseObjectives(self._connection), replica)
+        with notifier_of(self._settings, self._receipt, turns) as notifier, ExitStack() as served:
             self._telling = Telling(notifier.tallies)
             port = served.enter_context(serve_health(self._telling, http))
             log.info("listening", port=port)
@@ -74,15 +90,17 @@ class Alerter:
         now = int(self._clock()) // 60
         try:
             if self._parts is None:
-                self._parts = Parts(self._settings, client_of(self._settings), notifier, self._clock, stop)
-                log.info("evaluating", clickhouse=self._settings.clickhouse.url)
+                with self._connection.client():
+                    log.info("evaluating", clickhouse=self._settings.clickhouse.url)
+                self._parts = Parts(self._settings, self._connection, notifier, self._clock, stop)
             ticked = self._parts.tick(now)
             self._parts.start()
             self._telling.ticked(ticked)
             behind = ticked.behind
         except Transient as error:
             self._telling.failed(str(error))
-            log.warning("cannot evaluate", error=str(error), fix="is ClickHouse up? Nothing is lost")
+            fix = error.fix if isinstance(error, Barred) else "is ClickHouse up?"
+            log.warning("cannot evaluate", error=str(error), fix=f"{fix} Nothing is lost, and no restart is needed")
             told = self._outage.failed(error, now)
             behind = False
         else:
@@ -103,17 +121,17 @@ class Parts:
     """What works with ClickHouse, once it has answered. Raises Transient if it does not."""
 
     def __init__(
-        self, settings: Settings, client: Client, notifier: Notifier, clock: Clock, stop: threading.Event
+        self, settings: Settings, connection: Connection, notifier: Notifier, clock: Clock, stop: threading.Event
     ) -> None:
         limits = settings.alerter
-        store = ClickHouseObjectives(client)
-        self._settings, self._client, self._clock, self._stop = settings, client, clock, stop
+        store = ClickHouseObjectives(connection)
+        self._settings, self._connection, self._clock, self._stop = settings, connection, clock, stop
         self._in_force = StoredObjectives(store, retention_of(settings))
-        counts = LandedCounts(client, store, settings.kafka.epoch, settings.kafka.partitions)
+        counts = LandedCounts(connection, store, settings.kafka.epoch, settings.kafka.partitions)
         policy = Policy(Freezing(max_behind=limits.freeze_after // 60), limits.catch_up // 60)
         self._engine = Engine(store, self._in_force, counts, policy)
         self._watch = Watch(store)
-        self._composer = Composer(limits, lambda workflow, since, most: told_tasks(client, workflow, since, most))
+        self._composer = Composer(limits, self._tasks)
         patience = Patience(limits.repeat_for // 60, max(limits.retry_after // 60, 1))
         self.delivery = Delivery(store, notifier, self._compose, patience)
         self._news = threading.Event()
@@ -158,6 +176,10 @@ class Parts:
     def _compose(self, line: TransitionRow) -> Notification:
         return self._composer.compose(line, self._in_force.known(line.key))
 
+    def _tasks(self, workflow: str, since: int, most: int) -> list[bytes]:
+        with self._connection.client() as client:
+            return told_tasks(client, workflow, since, most)
+
     def _deliver(self) -> None:
         """Until told to stop: at once when something happened, else now and then, for receipts and repetitions."""
         while not self._stop.is_set():
@@ -173,10 +195,11 @@ class Parts:
             now = int(self._clock())
             with _logged("health"):
                 self._watch.take(checks(self._settings, self._clock))
-                self._watch.take(arrivals(self._client, self._settings, now))
+                with self._connection.client() as client:
+                    self._watch.take(arrivals(client, self._settings, now))
             if time.monotonic() - audited_at >= self._settings.alerter.audit_every:
-                with _logged("audit"):
-                    self._watch.take(audited(self._client, self._settings, now))
+                with _logged("audit"), self._connection.client() as client:
+                    self._watch.take(audited(client, self._settings, now))
                 audited_at = time.monotonic()
             self._stop.wait(self._settings.alerter.health_every)
 
@@ -186,7 +209,7 @@ def _logged(what: str) -> Iterator[None]:
     """What fails for a while is told in the log, and tried again; a defect ends the process, so that it is seen."""
     try:
         yield
-    except (Transient, Refused) as error:
+    except (Transient, Refused, ConfigError) as error:  # ConfigError: a secret's file that is being changed
         log.warning(f"{what} failed", error=str(error))
     except Exception:
         log.exception(f"{what} failed")

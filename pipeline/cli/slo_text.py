@@ -111,8 +111,9 @@ def print_account(
             typer.echo(f"\n{standing.current.objective.slo}/{standing.current.objective.name}: {plain(reason.text)}")
     if adjustments:
         typer.echo("\nLeft out of budgets")
-        columns = ("from", "to", "of", "by", "at", "why")
-        print_table(columns, (list(_adjusted(row).values()) for row in adjustments))
+        columns = ("id", "from", "to", "of", "by", "at", "why", "withdrawn")
+        rows = _adjusted(adjustments)
+        print_table(columns, ([*(row[name] for name in columns[:-1]), _withdrawn(row["withdrawn"])] for row in rows))
     typer.echo("\nVersions")
     print_table(("version", "at", "by", "why"), (list(row.values()) for row in _versions(history)))
     if transitions:
@@ -154,7 +155,7 @@ def report_json(
     return {
         "versions": _versions(history),
         "objectives": [as_json(standing) for standing in standings],
-        "adjustments": [_adjusted(row) for row in adjustments],
+        "adjustments": _adjusted(adjustments),
         "alerts": [alert_json(standing.alert) for standing in standings],
         "history": [transition_json(row) for row in transitions],
     }
@@ -165,12 +166,26 @@ def _versions(history: History) -> list[dict[str, Any]]:
     return [{"version": v.version, "at": stamp(v.applied_at // MICRO), "by": v.by, "why": v.why} for v in versions]
 
 
-def _adjusted(row: AdjustmentRow) -> dict[str, Any]:
-    return {
-        "from": stamp(row.start * 60),
-        "to": stamp(row.end * 60),
-        "of": "/".join(name for name in (row.slo, row.objective) if name) or "all",
-        "by": row.by,
-        "at": stamp(row.at // MICRO),
-        "why": row.why,
-    }
+def _adjusted(rows: Sequence[AdjustmentRow]) -> list[dict[str, Any]]:
+    """Every adjustment there ever was, and who took it back. Where several did, the first."""
+    withdrawals = {row.withdraws: row for row in reversed(rows) if row.withdraws}
+    return [
+        {
+            "id": row.id,
+            "from": stamp(row.start * 60),
+            "to": stamp(row.end * 60),
+            "of": "/".join(name for name in (row.slo, row.objective) if name) or "all",
+            **_signed(row),
+            "withdrawn": _signed(withdrawals[row.id]) if row.id in withdrawals else None,
+        }
+        for row in rows
+        if not row.withdraws
+    ]
+
+
+def _signed(row: AdjustmentRow) -> dict[str, Any]:
+    return {"by": row.by, "at": stamp(row.at // MICRO), "why": row.why}
+
+
+def _withdrawn(told: Mapping[str, str] | None) -> str | None:
+    return f"by {told['by']}, {told['at']}: {told['why']}" if told else None

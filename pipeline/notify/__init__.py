@@ -5,7 +5,8 @@
     delivery                 to one receiver: audience -> outbox (once, in order) -> attempt -> backoff or receipt
     audience, outbox,        its stages: pure, time is an argument
     backoff, repeats
-    receiver                 the contract of a receiver: `send`, which raises Retryable or Rejected
+    receiver                 the contract of a receiver: `send`, which raises Retryable, Deferred or Rejected
+    turns                    of several alerters one sends what the receiver cannot recognise
     alertmanager, webhook,   the receivers; `templated` makes Slack's and PagerDuty's messages from `templates/`
     templated, topic
     document, template, http what they share

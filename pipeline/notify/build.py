@@ -20,20 +20,28 @@ from pipeline.notify.settings import (
 from pipeline.notify.template import of_file, shipped
 from pipeline.notify.templated import Templated
 from pipeline.notify.topic import Topic
+from pipeline.notify.turns import Once, Turns
 from pipeline.notify.webhook import Webhook
 
 
-def notifier_of(settings: Settings, on_receipt: OnReceipt) -> Notifier:
+def notifier_of(settings: Settings, on_receipt: OnReceipt, turns: Turns | None = None) -> Notifier:
     """A notifier that works, for the receivers of these settings; connects to nothing yet.
 
-    `on_receipt` is called from the receivers' threads. Raises ConfigError for a template that cannot be used.
+    `on_receipt` is called from the receivers' threads. With `turns`, Slack is told by one of several alerters: the
+    others recognise by key or id what they were told before. Raises ConfigError for a template that cannot be used.
     """
     receivers = settings.notify.receivers
     deliveries = [
-        Delivery(receiver.name, receiver_of(settings, receiver), on_receipt, policy_of(receiver))
+        Delivery(
+            receiver.name, _in_turn(receiver_of(settings, receiver), receiver, turns), on_receipt, policy_of(receiver)
+        )
         for receiver in receivers
     ]
     return Notifier(deliveries)
+
+
+def _in_turn(made: Receiver, receiver: ReceiverSettings, turns: Turns | None) -> Receiver:
+    return Once(made, turns, receiver.name) if turns is not None and isinstance(receiver, SlackSettings) else made
 
 
 def policy_of(receiver: ReceiverSettings) -> Policy:

@@ -15,7 +15,7 @@ from pipeline.notify.clock import SYSTEM, Clock
 from pipeline.notify.notification import Notification
 from pipeline.notify.outbox import Letter, Outbox
 from pipeline.notify.receipt import Receipt, Tally
-from pipeline.notify.receiver import Receiver, Rejected, Retryable
+from pipeline.notify.receiver import Deferred, Receiver, Rejected, Retryable
 from pipeline.notify.repeats import Repeats
 
 log = structlog.get_logger()
@@ -106,7 +106,12 @@ class Delivery:
             return max(0.0, min(due) - self.clock.monotonic(), self._quiet_until - self.clock.monotonic())
 
     def _deliver(self, letter: Letter) -> None:
-        error = self._attempt(letter.notification)
+        try:
+            error = self._attempt(letter.notification)
+        except Deferred as later:
+            with self._lock:
+                letter.due_at = self.clock.monotonic() + later.after
+            return
         now = self.clock.monotonic()
         letter.attempts += 1
         if isinstance(error, Retryable) and now < letter.give_up_at:
@@ -135,12 +140,17 @@ class Delivery:
                 self._tally = replace(self._tally, repeated=self._tally.repeated + 1)
 
     def _attempt(self, notification: Notification) -> Retryable | Rejected | None:
-        """Send once. What went wrong, None: nothing. Keeps the state of the receiver, and tells when it changes."""
+        """Send once. What went wrong, None: nothing. Keeps the state of the receiver, and tells when it changes.
+
+        Raises Deferred.
+        """
         error: Retryable | Rejected | None = None
         try:
             self.receiver.send(notification)
         except (Retryable, Rejected) as decided:
             error = decided
+        except Deferred:
+            raise
         except Exception as unknown:
             log.exception("receiver_failed_unexpectedly", receiver=self.name)
             error = Retryable(f"unexpected {type(unknown).__name__}")

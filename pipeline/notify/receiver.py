@@ -2,6 +2,7 @@
 
 Exception
 ├── Retryable   try again later: it is away, slow, or asks to wait
+├── Deferred    ask again later: another alerter may be sending it
 └── Rejected    never try this notification again: it will not be taken
 """
 
@@ -20,6 +21,14 @@ class Retryable(Exception):
         self.after = after
 
 
+class Deferred(Exception):
+    """Not sent, and nothing is wrong: another alerter may be sending it. Worth asking again `after` seconds."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__(f"ask again in {after:g} s")
+        self.after = after
+
+
 class Rejected(Exception):
     """Not taken, and it will not be taken however often it is sent."""
 
@@ -31,7 +40,7 @@ class Receiver(Protocol):
         """Hand over one notification, within the receiver's timeout.
 
         Returns when the receiver has taken it. Sending it again must be harmless there, as far as the receiver's
-        protocol allows. Messages of errors hold no secrets. Raises Retryable or Rejected.
+        protocol allows. Messages of errors hold no secrets. Raises Retryable, Deferred or Rejected.
         """
 
     def close(self) -> None:

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from msgspec import structs
+
 from pipeline.objectives.history import Name
-from pipeline.objectives.standing import Standing, concerns
+from pipeline.objectives.standing import Standing, concerns, in_force
 from pipeline.slo.budget import Adjustment
 from sinks.objectives import AdjustmentRow
 
@@ -36,9 +38,34 @@ def adjustment(
     if start >= end:
         raise ValueError("the span is empty: --to must be later than --from")
     Adjustment(start, end, by, why)
-    told = "\x1f".join((workflow, slo, objective, str(start), str(end), by, why, str(now)))
-    name = hashlib.sha256(told.encode()).hexdigest()[:16]
+    name = _identity(workflow, slo, objective, str(start), str(end), by, why, str(now))
     return AdjustmentRow(name, workflow, slo, objective, start, end, by.strip(), why.strip(), now)
+
+
+def withdrawal(withdrawn: str, by: str, why: str, now: int, rows: Collection[AdjustmentRow]) -> AdjustmentRow:
+    """The row that takes back an adjustment. `withdrawn`: its id, or the beginning of it.
+
+    `rows` are those of the workflow; `now`: microseconds.
+
+    Raises:
+        ValueError: there is no such adjustment in force, or several; nobody or nothing is named; it says the fix.
+    """
+    known = in_force(rows)
+    found = [row for row in known if withdrawn and row.id.startswith(withdrawn)]
+    if len(found) != 1:
+        earlier = next((row for row in rows if withdrawn and row.withdraws.startswith(withdrawn)), None)
+        if earlier is not None and not found:
+            raise ValueError(f"{earlier.withdraws} was withdrawn already, by {earlier.by}: {earlier.why}")
+        choice = ", ".join(f"{row.id} ({row.why})" for row in known) or "none is in force"
+        raise ValueError(f"{len(found)} adjustments in force begin with {withdrawn!r}; give the id of one: {choice}")
+    (row,) = found
+    Adjustment(row.start, row.end, by, why)
+    name = _identity(row.id, by, why, str(now))
+    return structs.replace(row, id=name, by=by.strip(), why=why.strip(), at=now, withdraws=row.id)
+
+
+def _identity(*told: str) -> str:
+    return hashlib.sha256("\x1f".join(told).encode()).hexdigest()[:16]
 
 
 def effects(row: AdjustmentRow, standings: Iterable[Standing]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -89,22 +89,29 @@ class Delays:
         return (task.minute, max(arrived, task.minute)) if known and arrived else None
 
 
+@dataclass(slots=True)
+class _Tally:
+    """A series as it grows: counts by minute, and the minutes that are not in `series` yet."""
+
+    counted: Counted
+    minutes: dict[int, list[int]] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+    series: Series = field(default_factory=Series)
+
+
 class Book:
     """The counts of some series from the minute `since` on. Give it the facts of tasks, again whenever they change."""
 
     def __init__(self, counted: Iterable[Counted], delays: Iterable[Delays], since: int) -> None:
         self.since = since
-        self._counted: dict[str, list[Counted]] = defaultdict(list)
+        self._tallies = {each: _Tally(each) for each in counted}
+        self._counted: dict[str, list[_Tally]] = defaultdict(list)
         self._delays: dict[str, list[Delays]] = defaultdict(list)
-        self._minutes: dict[Counted, dict[int, list[int]]] = {}
-        self._changed: dict[Counted, set[int]] = {}
-        self._series: dict[Counted, Series] = {}
         self._delayed: dict[Delays, Counter[tuple[int, int]]] = {}
         self._tasks: dict[str, bytes] = {}
         self._decode = msgspec.json.Decoder(TaskFacts).decode
-        for each in dict.fromkeys(counted):
-            self._counted[each.scope.workflow].append(each)
-            self._minutes[each], self._changed[each], self._series[each] = {}, set(), Series()
+        for tally in self._tallies.values():
+            self._counted[tally.counted.scope.workflow].append(tally)
         for delay in dict.fromkeys(delays):
             self._delays[delay.scope.workflow].append(delay)
             self._delayed[delay] = Counter()
@@ -133,14 +140,16 @@ class Book:
                 self._tasks[task.key] = line
 
     def _add(self, task: TaskFacts, sign: int) -> None:
-        for counted in self._counted[task.workflow]:
-            row = counted.of(task)
+        for tally in self._counted[task.workflow]:
+            row = tally.counted.of(task)
             if row is None or row.minute < self.since:
                 continue
-            counts = self._minutes[counted].setdefault(row.minute, [0, 0, 0])
-            for at, number in enumerate(row[1:]):
-                counts[at] += sign * number
-            self._changed[counted].add(row.minute)
+            minute, bad, total, eligible = row
+            counts = tally.minutes.setdefault(minute, [0, 0, 0])
+            counts[0] += sign * bad
+            counts[1] += sign * total
+            counts[2] += sign * eligible
+            tally.changed.add(minute)
         for delays in self._delays[task.workflow]:
             delay = delays.of(task)
             if delay is not None:
@@ -148,20 +157,20 @@ class Book:
 
     def series(self, counted: Counted) -> Series:
         """The counts of a series as they are now."""
-        changed = self._changed[counted]
+        tally = self._tallies[counted]
+        minutes, changed = tally.minutes, tally.changed
         if not changed:
-            return self._series[counted]
-        minutes = self._minutes[counted]
+            return tally.series
         gone = [minute for minute in changed if not any(minutes[minute])]
         for minute in gone:
             del minutes[minute]
         if gone or len(changed) > _REBUILD_BEYOND:
-            self._series[counted] = Series(Row(minute, *minutes[minute]) for minute in sorted(minutes))
+            tally.series = Series(Row(minute, *minutes[minute]) for minute in sorted(minutes))
         else:
             for minute in sorted(changed):
-                self._series[counted].replace(Row(minute, *minutes[minute]))
-        self._changed[counted] = set()
-        return self._series[counted]
+                tally.series.replace(Row(minute, *minutes[minute]))
+        tally.changed = set()
+        return tally.series
 
     def verdicts(self, delays: Delays) -> Iterable[Verdicts]:
         """How many tasks of one minute got their verdict, or feedback, in another."""

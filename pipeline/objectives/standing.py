@@ -63,7 +63,7 @@ def standings(
     history: History, book: Book, adjustments: Iterable[AdjustmentRow], states: dict[str, AlertState], now: int
 ) -> list[Standing]:
     """Where each objective of a workflow stands at the minute `now`. `states`: alerts by key."""
-    rows, found = list(adjustments), []
+    rows, found = in_force(adjustments), []
     for name, objective in sorted(history.latest.objectives.items()):
         reference = history.reference(name)
         promised = reference.objective if reference else objective
@@ -81,7 +81,7 @@ def standings(
 
 
 def measure(objective: Objective, book: Book, adjustments: Iterable[AdjustmentRow], now: int) -> Measure:
-    """The budget of an objective's period, with and without the adjustments that are made for it."""
+    """The budget of an objective's period, with and without the adjustments that are made for it: of those in force."""
     wanted = needs(objective)
     unit = MICRO if wanted.budget.basis is Basis.WEIGHT and objective.terms.slicing is None else 1
     period = objective.window.period_at(now)
@@ -90,6 +90,13 @@ def measure(objective: Objective, book: Book, adjustments: Iterable[AdjustmentRo
     mine = [Adjustment(row.start, row.end, row.by, row.why) for row in adjustments if concerns(row, objective)]
     counted = account(book.series(wanted.budget), objective.terms, period, now, mine)
     return Measure(objective, counted, book.series(wanted.by_task).between(period.start, now + 1), unit)
+
+
+def in_force(rows: Iterable[AdjustmentRow]) -> list[AdjustmentRow]:
+    """The adjustments that nobody has taken back."""
+    rows = list(rows)
+    withdrawn = {row.withdraws for row in rows}
+    return [row for row in rows if not row.withdraws and row.id not in withdrawn]
 
 
 def concerns(row: AdjustmentRow, objective: Objective) -> bool:

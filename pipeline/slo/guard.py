@@ -10,9 +10,10 @@ The arithmetic here is floating point because it only chooses an integer; alerts
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 
 from pipeline.slo.durations import MINUTES_PER_MONTH
 from pipeline.slo.windows import Guard, Pair
@@ -42,15 +43,16 @@ def required_bad(pairs: tuple[Pair, ...], target: Fraction, traffic: int, guard:
     """
     required = [guard.min_bad] * len(pairs)
     for severity, allowed in guard.false_alerts:
-        expected = {
-            at: expected_alerts(pair, target, traffic, guard, required[at])
+        by_others = {
+            at: _alerts_by_others(pair, target, traffic, guard)
             for at, pair in enumerate(pairs)
             if pair.severity is severity
         }
+        expected = {at: _beginning(alerts, required[at]) for at, alerts in by_others.items()}
         while sum(expected.values()) > allowed:
             worst = max(expected, key=lambda at: expected[at])
             required[worst] += 1
-            expected[worst] = expected_alerts(pairs[worst], target, traffic, guard, required[worst])
+            expected[worst] = _beginning(by_others[worst], required[worst])
     return tuple(required)
 
 
@@ -59,59 +61,59 @@ def expected_alerts(pair: Pair, target: Fraction, traffic: int, guard: Guard, re
 
     `traffic` is events per 30 days. Holds while bad events come independently of each other and of the hour.
     """
+    return _beginning(_alerts_by_others(pair, target, traffic, guard), required)
+
+
+def _beginning(by_others: Sequence[float], required: int) -> float:
+    """The alerts that begin where a bad event needs `required` - 1 others."""
+    return sum(by_others[max(required - 1, 0) :])
+
+
+def _alerts_by_others(pair: Pair, target: Fraction, traffic: int, guard: Guard) -> list[float]:
+    """Upper bound of the alerts per 30 days, by how many other bad events the long window holds: 0, 1, 2, ..."""
     bad_rate = float((1 - target) * guard.reference_burn)
     limit = float(pair.threshold * (1 - target))
     in_window = traffic * pair.long / MINUTES_PER_MONTH
     bad_mean = in_window * bad_rate
     if bad_mean > _CROWDED or limit >= 1:
-        return 0.0
+        return []
     # The newest bad event may be as old as the short window; good events from before it may have left by then.
     good_mean = in_window * (1 - bad_rate) * (1 - pair.short / pair.long)
     # With many events in the short window it is not stretched, and says nothing about the last few events.
     stretched = guard.recent and in_window * pair.short / pair.long < 1 and good_mean < _MANY_GOOD
-    least_bad = math.floor(guard.recent * limit + 1e-9) + 1
-    good_chances = _poisson_chances(good_mean) if stretched else []
-    per_arrival = 0.0
-    for others, chance in _poisson_tail(max(required - 1, 0), bad_mean):
+    good_chances = _poisson_chances(good_mean) if good_mean <= _NEARLY_NORMAL else []
+    at_most = list(accumulate(good_chances))
+    alerts = []
+    for others, chance in enumerate(_poisson_chances(bad_mean)):
         most_good = math.ceil((others + 1) * (1 / limit - 1) - 1e-9) - 1
-        if not stretched:
-            per_arrival += chance * _poisson_at_most(most_good, good_mean)
-            continue
-        per_arrival += chance * sum(
-            good_chance * _recent_are_bad(others, good, guard.recent, least_bad)
-            for good, good_chance in enumerate(good_chances[: most_good + 1])
-        )
-    return traffic * bad_rate * per_arrival
+        if stretched:
+            good = sum(
+                good_chance * _recent_are_bad(others, good, guard.recent, limit)
+                for good, good_chance in enumerate(good_chances[: most_good + 1])
+            )
+        elif at_most:
+            good = at_most[min(most_good, len(at_most) - 1)] if most_good >= 0 else 0.0
+        else:
+            good = 0.5 * math.erfc((good_mean - most_good - 0.5) / math.sqrt(2 * good_mean))
+        alerts.append(traffic * bad_rate * chance * good)
+    return alerts
 
 
-def _recent_are_bad(others: int, good: int, recent: int, least_bad: int) -> float:
-    """Chance that the last `recent` events, the newest of them bad, hold `least_bad` bad ones, in random order."""
+def _recent_are_bad(others: int, good: int, recent: int, limit: float) -> float:
+    """Chance that of the last `recent` events, or of all if they are fewer, a share above `limit` is bad.
+
+    The newest of them is bad, the order of the others is random.
+    """
     drawn = min(recent - 1, others + good)
     ways = math.comb(others + good, drawn)
+    least_bad = math.floor((drawn + 1) * limit + 1e-9) + 1
     enough = range(max(least_bad - 1, 0), drawn + 1)
     return sum(math.comb(others, bad) * math.comb(good, drawn - bad) for bad in enough) / ways
 
 
-def _poisson_tail(first: int, mean: float) -> Iterator[tuple[int, float]]:
-    """(count, probability) from `first` on, until what is left cannot matter."""
-    count = first
-    while (chance := _poisson(count, mean)) > _NEGLIGIBLE or count < mean:
-        yield count, chance
-        count += 1
-
-
 def _poisson_chances(mean: float) -> list[float]:
-    """The probabilities of 0, 1, 2, ... until what is left cannot matter."""
-    return [chance for _, chance in _poisson_tail(0, mean)]
-
-
-def _poisson_at_most(count: int, mean: float) -> float:
-    if mean > _NEARLY_NORMAL:
-        return 0.5 * math.erfc((mean - count - 0.5) / math.sqrt(2 * mean))
-    return sum(_poisson_chances(mean)[: count + 1])
-
-
-def _poisson(count: int, mean: float) -> float:
-    if mean == 0:
-        return float(count == 0)
-    return math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
+    """The probabilities of 0, 1, 2, ... until what is left cannot matter. `mean` is at most a few hundred."""
+    chances = [math.exp(-mean)]
+    while chances[-1] > _NEGLIGIBLE or len(chances) <= mean:
+        chances.append(chances[-1] * mean / len(chances))
+    return chances

@@ -5,7 +5,7 @@ digits (`Decimal`), so that a target of 0.999 is exactly that.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 
 Path = tuple[str | int, ...]
 
+_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_NODES = 100_000
 _MAX_DEPTH = 40
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
@@ -71,15 +72,43 @@ class Findings:
 
 def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]:
     """The documents of a YAML text. A syntax error ends the reading; the documents before it are returned."""
+    try:
+        if "\t" not in text and _is_shallow(text):  # the slow parser refuses tabs in more places
+            return _read(yaml.compose_all(text, Loader=_FAST), file, [], [])
+    except yaml.YAMLError:
+        pass
+    return _explained(text, file)
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether it is not nested too deeply. libyaml's composer ends the process if it is; its parser does not."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_FAST):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            return False
+    return True
+
+
+def _read(
+    nodes: Iterable[yaml.Node], file: str, documents: list[Document], problems: list[Problem]
+) -> tuple[list[Document], list[Problem]]:
+    """Adds to what is given, so that it is there when an error of the syntax ends it."""
+    for node in nodes:
+        reader = _Reader(file)
+        value = reader.value(node, ())
+        problems += reader.problems
+        if value is not None and not reader.problems:
+            documents.append(Document(file, value, reader.marks))
+    return documents, problems
+
+
+def _explained(text: str, file: str) -> tuple[list[Document], list[Problem]]:
+    """The same by the slow parser, which says better what is wrong, and where."""
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
-        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
-            reader = _Reader(file)
-            value = reader.value(node, ())
-            problems += reader.problems
-            if value is not None and not reader.problems:
-                documents.append(Document(file, value, reader.marks))
+        _read(yaml.compose_all(text, Loader=yaml.SafeLoader), file, documents, problems)
     except yaml.MarkedYAMLError as error:
         problems.append(_syntax_problem(error, file))
     except yaml.reader.ReaderError as error:
@@ -135,7 +164,7 @@ class _Reader:
             return dict(self._entries(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, at)) for at, item in enumerate(node.value)]
-        quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+        quoted = isinstance(node, yaml.ScalarNode) and bool(node.style)
         return node.value if quoted else plain_scalar(node.value)
 
     def _entries(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:

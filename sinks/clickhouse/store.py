@@ -12,6 +12,7 @@ from schemas.event import FIELDS, Event
 from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
 from sinks.clickhouse.client import Asked, insert_lines, insert_raw_statement, insert_statement, select_lines
+from sinks.clickhouse.connection import Connection
 from sinks.port import Barred, OpenTasks
 from sinks.raw import decode_raw
 
@@ -67,26 +68,21 @@ def _ids(task_ids: Iterable[str]) -> Asked:
 class ClickHouseStore:
     """Rows of one epoch. Every call is one query; safe in several threads.
 
-    `connect` is called when it is needed, and again after ClickHouse did not let us in: a password that was
-    changed in its file is taken without a restart.
+    `connect` is called as `Connection` says: again after ClickHouse did not let us in.
     """
 
     def __init__(self, connect: Client | Callable[[], Client], epoch: int = 0) -> None:
-        self._connect = connect
-        self._connected: Client | None = None
+        self._connection = Connection(connect)
         self._epoch = epoch
         self._statements: dict[str, bytes] = {}
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        client = self._connected
         try:
-            if client is None:
-                client = self._connect if isinstance(self._connect, Client) else self._connect()
-                self._connected = client
-            yield client
+            with self._connection.client() as client:
+                yield client
         except Barred:
-            self._connected, self._statements = None, {}
+            self._statements = {}
             raise
 
     def _select(self, sql: str, parameters: Mapping[str, object], asked: Asked | None = None) -> list[bytes]:

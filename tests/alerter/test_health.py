@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from clickhouse_connect.driver.client import Client
 
@@ -154,6 +156,13 @@ def test_dead_letters_and_silence_are_found(client: Client) -> None:
 def test_an_audit_without_differences_is_fine(client: Client) -> None:
     (found,) = audited(client, Settings(), NOW * 60)
     assert (found.ok, found.severity) == (True, "page")
+
+
+def test_a_difference_that_the_audit_finds_pages_at_once(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+    monkeypatch.setattr("pipeline.alerter.health.audit", lambda *_, **__: SimpleNamespace(total=3))
+    (found,) = audited(client, Settings(), NOW * 60)
+    assert (found.ok, found.severity, found.lasting) == (False, "page", 0)
+    assert "finds 3 differences" in found.text
 
 
 # --- the store itself is away --------------------------------------------------------------------

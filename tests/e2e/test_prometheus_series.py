@@ -29,7 +29,7 @@ from pipeline.slo.alert_state import AlertState, Change
 from pipeline.slo.counts import Row
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured, observations
-from pipeline.slo.windows import Pair, Severity
+from pipeline.slo.windows import Severity
 from pipeline.stack import Stack
 from schemas.event import encode_line, partition_of
 from schemas.units import MICRO, MINUTE_US
@@ -47,6 +47,7 @@ from tests.slo.test_prometheus import (
     Minutes,
     _prometheus,  # noqa: F401 - skips this module, too, where promtool is missing
     limit,
+    lowest_page,
     pairs,
     promtool,
     scenarios,
@@ -65,11 +66,6 @@ def thinned(minutes: Minutes) -> Minutes:
     unit = gcd(*(number for counts in minutes for number in counts))
     apart = -(-sum(total for _, total in minutes) // unit // MOST_EVENTS)
     return [(bad // unit, total // unit) if at % apart == 0 else (0, 0) for at, (bad, total) in enumerate(minutes)]
-
-
-def lowest_page(days: int) -> Pair:
-    """The pair that pages first as the share of bad tasks grows."""
-    return min((pair for pair in pairs(days) if pair.severity is Severity.PAGE), key=lambda pair: pair.threshold)
 
 
 def exactly_at_the_threshold(days: int, target: str) -> Minutes:

@@ -151,10 +151,67 @@ def test_a_span_can_be_left_out_of_the_budget(trueup: Trueup, client: Client, do
     assert [each["version"] for each in told["versions"]] == [1]
 
 
+def test_what_was_applied_is_exported_in_every_version_and_can_be_applied_again(
+    trueup: Trueup, document: Path, tmp_path: Path
+) -> None:
+    for target in ("0.9", "0.5"):
+        document.write_text(service(launch="2026-01-01") + slo(target=target))
+        trueup("slo", "apply", str(document), *BY)
+    first, latest = trueup("slo", "export", "claims", "--version", "1").out, trueup("slo", "export", "claims").out
+    assert ("target: 0.9" in first, "target: 0.5" in latest) == (True, True)
+    again = tmp_path / "exported.yaml"
+    again.write_text(latest)
+    assert trueup("slo", "apply", str(again), *BY).err == "claims: nothing changes\n"
+
+
+def adjustments(trueup: Trueup) -> list[dict[str, Any]]:
+    return parsed(trueup("slo", "report", "claims", "--output", "json").out, "adjustments")
+
+
+def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history(
+    trueup: Trueup, client: Client, document: Path
+) -> None:
+    land(client, 7, 3)
+    trueup("slo", "apply", str(document), *BY)
+    span = ("--from", "2h", "--to", "2100-01-01")
+    for who, why in (("Bob", "the bank was away"), ("Ben", "and so was the post")):
+        assert trueup("slo", "adjust", "claims", *span, "--by", who, "--why", why).code == 0
+    first, second = adjustments(trueup)
+    assert (first["withdrawn"], second["withdrawn"]) == (None, None)
+    done = trueup("slo", "adjust", "claims", "--withdraw", first["id"][:9], "--by", "Eve", "--why", "it was not")
+    assert (done.code, first["id"] in done.err) == (0, True)
+    assert parsed(trueup("slo", "status", "--output", "json").out, "objectives")[0]["current"]["raw"] is not None
+    trueup("slo", "adjust", "claims", "--withdraw", second["id"], "--by", "Eve", "--why", "nor was it")
+    (found,) = parsed(trueup("slo", "status", "--output", "json").out, "objectives")
+    assert (found["current"]["budget"]["denominator"], found["current"]["raw"]) == (10, None)
+    assert found["current"]["adjustments"] == []
+    told, other = adjustments(trueup)
+    assert (told["by"], told["why"], other["by"]) == ("Bob", "the bank was away", "Ben")
+    assert (told["withdrawn"]["by"], told["withdrawn"]["why"]) == ("Eve", "it was not")
+    report = trueup("slo", "report", "claims").out
+    for words in ("the bank was away", "it was not", "by Eve"):
+        assert words in report
+    again = trueup("slo", "adjust", "claims", "--withdraw", first["id"], "--by", "Ada", "--why", "again")
+    assert (
+        again.code,
+        "was withdrawn already, by Eve: it was not" in " ".join(again.err.replace("│", " ").split()),
+    ) == (
+        2,
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("slo", "adjust", "claims", *BY), "--withdraw ID"),
+        (("slo", "adjust", "claims", "--from", "2h", *BY), "--from and --to"),
+        (("slo", "adjust", "claims", "--withdraw", "a", "--from", "2h", *BY), "leave out --from"),
+        (("slo", "adjust", "claims", "--withdraw", "zz", *BY), "none is in force"),
+        (("slo", "adjust", "claims", "--withdraw", "", *BY), "none is in force"),
         (("slo", "report", "refunds"), "there are claims"),
+        (("slo", "export", "refunds"), "there are claims"),
+        (("slo", "export", "claims", "--version", "7"), "its versions are 1 to 1"),
         (("slo", "status", "--workflow", "refunds"), "there are claims"),
         (("slo", "adjust", "claims", "--from", "1h", "--to", "2h", *BY), "the span is empty"),
         (("slo", "adjust", "claims", "--from", "2h", "--to", "1h", "--slo", "x", *BY), "choose of success/right"),

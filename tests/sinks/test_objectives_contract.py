@@ -15,6 +15,7 @@ from sinks.objectives import (
     ACKNOWLEDGE,
     ActionRow,
     AdjustmentRow,
+    ClaimRow,
     MemoryObjectives,
     NotificationRow,
     ObjectiveStore,
@@ -68,6 +69,7 @@ def test_what_was_never_written_is_absent(objectives: ObjectiveStore) -> None:
     assert objectives.transitions() == []
     assert objectives.notifications({"a"}) == []
     assert objectives.notifications(()) == []
+    assert objectives.claims("a", "slack") == []
 
 
 def test_writing_no_rows_changes_nothing(objectives: ObjectiveStore) -> None:
@@ -98,11 +100,14 @@ def test_two_people_who_apply_at_once_both_stay_in_the_history(objectives: Objec
 
 def test_text_comes_back_as_it_was_written(objectives: ObjectiveStore) -> None:
     written = version(1, HOSTILE, text=HOSTILE, by=HOSTILE, why=HOSTILE, id=HOSTILE)
-    adjustment = AdjustmentRow(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 5, 9, HOSTILE, HOSTILE, 1_795_000_000_000_000)
+    adjustment = AdjustmentRow(
+        HOSTILE, HOSTILE, HOSTILE, HOSTILE, 5, 9, HOSTILE, HOSTILE, 1_795_000_000_000_000, HOSTILE
+    )
     action = ActionRow(HOSTILE, HOSTILE, ACKNOWLEDGE, HOSTILE, HOSTILE, 7)
     line = TransitionRow(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, HOSTILE, 1, 1, HOSTILE, 2, 1, 1, HOSTILE)
     note = NotificationRow(HOSTILE, HOSTILE, 0, 9, HOSTILE)
-    for row in (written, adjustment, action, line, note):
+    claim = ClaimRow(HOSTILE, HOSTILE, HOSTILE, 9)
+    for row in (written, adjustment, action, line, note, claim):
         objectives.append([row])
         objectives.append([row])
     assert objectives.versions() == [written]
@@ -110,6 +115,7 @@ def test_text_comes_back_as_it_was_written(objectives: ObjectiveStore) -> None:
     assert objectives.actions() == [action]
     assert objectives.transitions(key=HOSTILE) == [line]
     assert objectives.notifications({HOSTILE}) == [note]
+    assert objectives.claims(HOSTILE, HOSTILE) == [claim]
 
 
 def test_adjustments_and_actions_come_oldest_first(objectives: ObjectiveStore) -> None:
@@ -172,3 +178,13 @@ def test_a_delivery_is_not_forgotten_when_an_attempt_failed_before_or_after(obje
         objectives.append([row])
     objectives.append([NotificationRow("u", "slack", 1, 7)])
     assert objectives.notifications({"t"}) == [again, done]
+
+
+def test_of_the_claims_of_a_replica_the_newest_counts(objectives: ObjectiveStore) -> None:
+    mine, theirs = ClaimRow("t", "slack", "a", 9), ClaimRow("t", "slack", "b", 7)
+    for row in (mine, theirs, ClaimRow("t", "chat", "a", 1), ClaimRow("u", "slack", "a", 1)):
+        objectives.append([row])
+    assert objectives.claims("t", "slack") == [mine, theirs]
+    again = ClaimRow("t", "slack", "a", 10)
+    objectives.append([again])
+    assert objectives.claims("t", "slack") == [again, theirs]

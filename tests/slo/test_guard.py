@@ -1,5 +1,6 @@
 """The low-traffic guard: its numbers, its promise, and that it vanishes where there is traffic."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -63,6 +64,23 @@ def test_without_stretching_the_bound_is_a_product_of_poisson_tails() -> None:
     by_hand = sum(bad.pmf(others) * good.cdf(most) for others, most in [(3, 9), (4, 11), (5, 13), (6, 16), (7, 18)])
     found = expected_alerts(pair, Fraction(95, 100), FIFTY_A_DAY, guard, 4)
     assert found == pytest.approx(FIFTY_A_DAY * bad_rate * by_hand, rel=1e-4)
+
+
+def test_two_bad_events_and_no_other_are_enough_where_two_are_needed() -> None:
+    """There are fewer than the most recent three, and all of them are bad."""
+    pair, target = default_pairs(MINUTES_PER_MONTH, Fraction(95, 100))[0], Fraction(95, 100)
+    two, three = (expected_alerts(pair, target, FIFTY_A_DAY, GUARD, needed) for needed in (2, 3))
+    in_window = FIFTY_A_DAY * 60 / MINUTES_PER_MONTH
+    alone = stats.poisson(in_window * 0.025).pmf(1) * stats.poisson(in_window * 0.975 * 11 / 12).pmf(0)
+    assert two - three == pytest.approx(FIFTY_A_DAY * 0.025 * alone)
+
+
+@pytest.mark.parametrize(("target", "required"), [("0.99", (2, 3)), ("0.95", (3, 3, 4)), ("0.9", (3, 5, 2))])
+def test_an_owner_who_asks_for_fewer_gets_fewer_only_where_the_promise_allows(
+    target: str, required: tuple[int, ...]
+) -> None:
+    pairs = tuple(p for p in default_pairs(MINUTES_PER_MONTH, Fraction(target)) if p.severity is Severity.PAGE)
+    assert required_bad(pairs, Fraction(target), FIFTY_A_DAY, replace(GUARD, min_bad=2)) == required
 
 
 @pytest.mark.parametrize(

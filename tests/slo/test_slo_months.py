@@ -1,11 +1,12 @@
 """The simulation behind docs/slo-defaults.md is the evaluator, only faster, and the default rule keeps its promise."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from bench.slo_months import Ints, active, rules, simulate, tasks_per_minute
+from bench.slo_months import Candidate, Ints, active, rules, simulate, tasks_per_minute
 from pipeline.slo.alert import Observation, catch_up
 from pipeline.slo.alert_state import AlertState
 from pipeline.slo.counts import Row, Series
@@ -15,7 +16,7 @@ TARGETS = ("0.99", "0.95", "0.9")
 
 
 def minutes_of(total: Ints, bad: Ints, rule_name: str, target: str) -> list[int]:
-    rule = rules(Fraction(target), MINUTES_PER_MONTH)[rule_name]
+    rule = rules(Fraction(target), MINUTES_PER_MONTH)[rule_name].rule
     rows = [Row(int(at), int(bad[at]), int(total[at]), int(total[at])) for at in np.flatnonzero(total)]
     observations = [Observation("reported", Series(rows), rule)]
     _, transitions = catch_up(AlertState(key="k", evaluated=0), observations, len(total) - 1)
@@ -64,3 +65,10 @@ def test_the_plain_workbook_cannot_keep_it() -> None:
 def test_a_day_and_night_of_tasks_has_as_many_as_an_even_one() -> None:
     assert tasks_per_minute(50, day_night=True).sum() == pytest.approx(50)
     assert tasks_per_minute(50, day_night=False).sum() == pytest.approx(50)
+
+
+def test_a_run_of_failed_tasks_pages_with_its_last_and_ends_with_good_ones() -> None:
+    quiet = replace(rules(Fraction("0.9"), MINUTES_PER_MONTH)["workbook"].rule, pairs=())
+    total = np.array([1, 1, 0, 1, 0, 1, 1, 1])
+    bad = np.array([1, 1, 0, 1, 0, 0, 0, 1])
+    assert np.flatnonzero(active(total, bad, Candidate(quiet, run=3))).tolist() == [3, 4, 5]

@@ -3,10 +3,13 @@
 from decimal import Decimal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.slo import source
 from pipeline.slo.source import plain_scalar, read_documents
+from tests.objectives.documents import service, slo
 
 
 def test_every_node_knows_its_line() -> None:
@@ -64,6 +67,8 @@ def test_quoted_numbers_are_text() -> None:
         ("? [a]\n: b\n", 1, "only plain names", "colon"),
         ("base: &b {x: 1}\nc:\n  <<: *b\n", 3, "only plain names", "colon"),
         ("a: " + "[" * 3000 + "]" * 3000, 1, "deep", "levels"),
+        ("[" * 100_000, 1, "deep", "levels"),
+        ("a: " + "{a: " * 100_000, 1, "deep", "levels"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, line: int, what: str, fix: str) -> None:
@@ -71,6 +76,25 @@ def test_what_is_wrong_is_said_with_its_line(text: str, line: int, what: str, fi
     assert problem.line == line
     assert what in problem.what
     assert fix in problem.fix
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        service() + slo(),
+        "é: ü\nüü: [ä, 'ö', 1.5]\n---\n'': \"x\\ny\"\nb: >-\n  hey\n  you\n",
+        "a:\r\n  b: {x: 1, y: ~}\nc: 🙂\nd: []\n",
+        "- - - a\n  - b\n-\n",
+        "a: 1\nb: [\n",
+        "a: 1\na: 2\n",
+    ],
+)
+def test_the_fast_parser_reads_what_the_slow_one_does_with_the_same_places(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    fast = read_documents(text, "f.yaml")
+    monkeypatch.setattr(source, "_FAST", yaml.SafeLoader)
+    assert fast == read_documents(text, "f.yaml")
 
 
 def test_aliases_cannot_blow_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.config import Settings
     from pipeline.objectives.read import Overview
     from pipeline.slo.resolve import Checked
+    from sinks.objectives import Version
 
 Documents = Annotated[list[Path], typer.Argument(help="OpenSLO documents (YAML, openslo/v1)", metavar="FILE...")]
 By = Annotated[str, typer.Option("--by", help="who commits to it, or decides it")]
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     slo.command()(apply)
     slo.command()(status)
     slo.command()(report)
+    slo.command()(export)
     slo.command()(adjust)
     app.add_typer(slo, name="slo")
 
@@ -149,33 +152,71 @@ def report(
         raise typer.Exit(exits.DIFFERENT)
 
 
+def export(
+    workflow: Annotated[str, typer.Argument(help="a workflow with objectives", metavar="WORKFLOW")],
+    version: Annotated[int | None, typer.Option("--version", help="this one; else the one in force", min=1)] = None,
+    config: Config = None,
+) -> None:
+    """Print the documents of a workflow as they were applied: OpenSLO, which `trueup slo apply` takes again."""
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from sinks.clickhouse.objectives import ClickHouseObjectives
+
+    versions = ClickHouseObjectives(client_of(load(config))).versions()
+    mine = [each for each in versions if each.workflow == workflow]
+    chosen = [each for each in mine if version in (None, each.version)]
+    if not chosen:
+        there = f"its versions are 1 to {mine[-1].version}" if mine else f"there are {_known(versions)}"
+        raise typer.BadParameter(f"{workflow!r} has no version {version or 'at all'}; {there}")
+    typer.echo(chosen[-1].text, nl=False)
+
+
 def adjust(
     workflow: Annotated[str, typer.Argument(help="a workflow with objectives", metavar="WORKFLOW")],
     by: By,
     why: Why,
-    start: Annotated[str, typer.Option("--from", help="first minute that is left out: 2026-11-01T08:00Z")],
-    end: Annotated[str, typer.Option("--to", help="first minute that counts again")],
+    start: Annotated[str | None, typer.Option("--from", help="first minute left out: 2026-11-01T08:00Z")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="first minute that counts again")] = None,
     slo: Annotated[str, typer.Option("--slo", help="only of this SLO")] = "",
     objective: Annotated[str, typer.Option("--objective", help="only this objective of the SLO")] = "",
+    withdraw: Annotated[
+        str | None, typer.Option("--withdraw", help="take back the adjustment with this id", metavar="ID")
+    ] = None,
     output: As = Output.TABLE,
     config: Config = None,
 ) -> None:
-    """Leave a span out of the budgets of a workflow, good and bad alike. The counts stay, and both are shown."""
+    """Leave a span out of the budgets of a workflow, good and bad alike. The counts stay, and both are shown.
+
+    With --withdraw an earlier adjustment is taken back: the span counts again. Neither is ever removed from the
+    history (`trueup slo report`).
+    """
     from pipeline.cli.show import emit_rows
     from pipeline.config import load
     from pipeline.connections import client_of
-    from pipeline.objectives.adjust import adjustment, effects
+    from pipeline.objectives.adjust import adjustment, effects, withdrawal
     from sinks.clickhouse.objectives import ClickHouseObjectives
 
+    if withdraw is None and (start is None or end is None):
+        raise typer.BadParameter("which span? Give --from and --to, or --withdraw ID to take one back")
+    if withdraw is not None and (start or end or slo or objective):
+        raise typer.BadParameter("--withdraw takes back a whole adjustment: leave out --from, --to, --slo, --objective")
     settings = load(config)
     store = ClickHouseObjectives(client_of(settings))
     names = _overview(settings, workflow).histories[workflow].latest.objectives
-    first, last = (moment(start) or 0) // 60, (moment(end) or 0) // 60
+    now = time.time_ns() // 1_000
     try:
-        row = adjustment(workflow, slo, objective, first, last, by, why, time.time_ns() // 1_000, names)
+        if withdraw is None:
+            first, last = (moment(start) or 0) // 60, (moment(end) or 0) // 60
+            row = adjustment(workflow, slo, objective, first, last, by, why, now, names)
+        else:
+            row = withdrawal(
+                withdraw, by, why, now, [each for each in store.adjustments() if each.workflow == workflow]
+            )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     store.append([row])
+    told = f"adjustment {row.withdraws} is withdrawn" if row.withdraws else f"adjustment {row.id}"
+    typer.echo(told, err=True)
     rows = effects(row, _overview(settings, workflow).standings[workflow])
     emit_rows(rows, output, ("slo", "objective", "dropped good", "dropped bad", "remaining", "without it"))
 
@@ -211,7 +252,12 @@ def _overview(settings: Settings, workflow: str | None) -> Overview:
         for problem in history.latest.problems:
             typer.echo(f"trueup: cannot be measured any more: {problem}", err=True)
     if workflow is not None and workflow not in found.histories:
-        known = sorted({version.workflow for version in store.versions()})
-        there = f"there are {', '.join(known)}" if known else "none are applied: `trueup slo apply FILE`"
-        raise typer.BadParameter(f"no objectives are applied for the workflow {workflow!r}; {there}")
+        raise typer.BadParameter(
+            f"no objectives are applied for the workflow {workflow!r}; there are {_known(store.versions())}"
+        )
     return found
+
+
+def _known(versions: Iterable[Version]) -> str:
+    """The workflows of some versions, for people."""
+    return ", ".join(sorted({version.workflow for version in versions})) or "none yet: `trueup slo apply FILE`"
