@@ -18,6 +18,7 @@ from typing import Any, Self
 import pytest
 import yaml
 
+from chaos.proxy import proxied
 from deploy.kafka import distribution
 from deploy.local import keeper
 from deploy.local.broker import Broker
@@ -30,7 +31,6 @@ from pipeline.connections import address_of
 from pipeline.kafka import ensure_topics
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrate import migrate
-from tests.proxy import Proxy
 
 Changes = Mapping[str, Mapping[str, Any]]
 
@@ -173,7 +173,7 @@ class Rig:
         self._exit.enter_context(server)
         kafka = {"bootstrap": server.bootstrap}
         self.clickhouse = self._exit.enter_context(ClickHouse())
-        self.proxy = self._exit.enter_context(Proxy(self.clickhouse.port))
+        self.proxy = self._exit.enter_context(proxied(self.clickhouse.port))
         sections: dict[str, dict[str, Any]] = {
             "kafka": {"partitions": 2, "session_timeout": 6, **kafka},
             "clickhouse": {"url": self.clickhouse.url},
