@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -80,3 +83,37 @@ def test_a_broker_that_was_ended_is_there_again_with_its_log(cluster: Cluster, e
             pass
     finally:
         consumer.close()
+
+
+def test_a_broker_that_ends_though_nobody_told_it_to_is_started_again(cluster: Cluster) -> None:
+    send(cluster.bootstrap, b"before its end")
+    deaths = cluster.deaths
+    pid = cluster._kafka.pid(1)
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+    send(cluster.bootstrap, b"after its end")
+    assert cluster.deaths == deaths + 1
+    assert cluster.whole
+
+
+def test_a_broker_that_was_told_to_end_stays_away_until_it_is_restarted(cluster: Cluster) -> None:
+    cluster.kill(1)
+    with cluster._starting:
+        assert cluster._gone() == []
+    assert not cluster.whole
+    cluster.restart(1)
+    assert cluster.whole
+
+
+def test_no_broker_is_harmed_while_it_starts(cluster: Cluster) -> None:
+    """One that is told to stop while it reads its log ends with a fatal error, and who waits for it waits in vain."""
+    cluster.kill(1)
+    deaths = cluster.deaths
+    with ThreadPoolExecutor(1) as threads:
+        restarted = threads.submit(cluster.restart, 1)
+        while cluster._kafka.pid(1) is None:
+            assert not restarted.done()
+        cluster.stop(1)
+        restarted.result(0)
+    cluster.restart(1)
+    assert cluster.deaths == deaths
