@@ -30,9 +30,9 @@ _LISTENER = "WORKER"
 class Cluster:
     """`with Cluster(3, network) as cluster`: brokers are numbered from 1.
 
-    As an init system would, it starts again each broker that ended though nobody had told it to. No broker is harmed
-    while one starts: a broker that is told to stop before it serves ends with a fatal error of its Raft thread, and
-    the one that waits for it to serve waits for nothing.
+    As an init system would, it starts again each broker that ended though nobody had told it to. Brokers are started
+    and ended one at a time: two starts of one broker at once are two processes on one metadata log, of which one ends
+    with a `CorruptRecordException` and the other has its port.
     """
 
     def __init__(self, brokers: int, network: Network) -> None:
