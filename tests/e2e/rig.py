@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +24,7 @@ from deploy.local import keeper
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.kafka import Kafka
+from deploy.local.parts import Parts
 from deploy.local.process import free_port
 from pipeline import stack
 from pipeline.config import Settings
@@ -156,7 +157,7 @@ class WorkerProcess:
         self._process.stdin.close()
 
 
-class Rig:
+class Rig(Parts):
     """A broker, a ClickHouse behind a proxy, and the workers that a test starts.
 
     What `settings`, `client` and `alive` say is for the test itself: it is connected directly.
@@ -165,10 +166,10 @@ class Rig:
     def __init__(self, folder: Path, changes: Changes | None = None, *, broker: str = "local") -> None:
         """`changes`: settings by section. `broker`: one of BROKERS."""
         self._folder, self._changes, self._broker = folder, changes or {}, broker
-        self._exit = ExitStack()
+        super().__init__()
         self.workers: list[WorkerProcess] = []
 
-    def __enter__(self) -> Self:
+    def _start(self) -> None:
         server = start_broker(self._broker)
         self._exit.enter_context(server)
         kafka = {"bootstrap": server.bootstrap}
@@ -187,10 +188,6 @@ class Rig:
         ensure_topics(self.settings)
         self.client = connect(address_of(self.settings))
         self._exit.callback(self.stop_workers)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     @property
     def alive(self) -> bool:

@@ -30,7 +30,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[Rig]:
 
 @pytest.fixture
 def lab(rig: Rig) -> Iterator[Lab]:
-    with Lab(rig) as lab:  # type: ignore[arg-type]
+    with Lab(rig) as lab:
         yield lab
 
 
