@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,12 +144,15 @@ def _land(lab: Lab, ledger: Ledger, outcome: Outcome) -> None:
 
 
 def _judge(lab: Lab, ledger: Ledger, outcome: Outcome, say: Say) -> None:
-    say("audit: rows against raw events")
-    outcome.audit = audit(lab.client, epoch=lab.settings.kafka.epoch)
-    say("accounts: what was sent against what is there")
-    outcome.accounts = settle(ledger, landed_hashes(lab.client), dead_places(lab.client))
-    say("truth: the same log, folded again without faults")
-    sent_on = truth.fold_again(lab.settings, whole_log(lab.settings))
+    with ThreadPoolExecutor(1, "truth") as beside:
+        say("truth: the same log, folded again without faults; beside it")
+        folded = beside.submit(truth.fold_again, lab.settings, whole_log(lab.settings))
+        say("audit: rows against raw events")
+        outcome.audit = audit(lab.client, epoch=lab.settings.kafka.epoch)
+        say("accounts: what was sent against what is there")
+        outcome.accounts = settle(ledger, landed_hashes(lab.client), dead_places(lab.client))
+        sent_on = folded.result()
+    say("the rows of both against each other")
     outcome.compared = truth.compare(lab.client, lab.settings)
     outcome.not_sent_on = truth.lost_on_the_way(lab.client, sent_on)
     say("the same rows" if not outcome.differences else f"{outcome.differences} differences")

@@ -73,10 +73,14 @@ def _values(consumer: KafkaConsumer) -> list[bytes]:
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_broker_that_was_ended_is_there_again_with_its_log(cluster: Cluster, end: str) -> None:
+def test_a_broker_that_was_ended_stays_away_until_it_is_started_and_has_its_log(cluster: Cluster, end: str) -> None:
     send(cluster.bootstrap, end.encode())
+    deaths = cluster.deaths
     getattr(cluster, end)(1)
+    assert not cluster.whole
     cluster.restart(1)
+    assert cluster.whole
+    assert cluster.deaths == deaths
     consumer = KafkaConsumer(TOPIC, bootstrap_servers=cluster.proxied, auto_offset_reset="earliest")
     try:
         while end.encode() not in _values(consumer):
@@ -93,15 +97,6 @@ def test_a_broker_that_ends_though_nobody_told_it_to_is_started_again(cluster: C
     os.killpg(pid, signal.SIGKILL)
     send(cluster.bootstrap, b"after its end")
     assert cluster.deaths == deaths + 1
-    assert cluster.whole
-
-
-def test_a_broker_that_was_told_to_end_stays_away_until_it_is_restarted(cluster: Cluster) -> None:
-    cluster.kill(1)
-    with cluster._starting:
-        assert cluster._gone() == []
-    assert not cluster.whole
-    cluster.restart(1)
     assert cluster.whole
 
 
