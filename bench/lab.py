@@ -7,9 +7,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 from clickhouse_connect.driver.client import Client
@@ -18,6 +17,7 @@ from kafka import KafkaAdminClient
 from bench.usage import Processes
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
+from deploy.local.parts import Parts
 from deploy.local.process import ChildProcess, free_port
 from pipeline.config import Settings
 from pipeline.connections import address_of
@@ -30,24 +30,13 @@ STALLED_SECONDS = 120.0
 POLL_SECONDS = 0.05
 
 
-class Lab:
+class Lab(Parts):
     """`with Lab() as lab`: broker and ClickHouse run with the default settings; `start_worker` starts the worker."""
 
     def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__()
         self._given = settings or Settings()
-        self._exit = ExitStack()
         self.processes = Processes()
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._exit.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     def _start(self) -> None:
         self.folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="trueup-bench-")))

@@ -8,9 +8,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaAdminClient
@@ -20,6 +19,7 @@ from chaos.plan import SESSION_TIMEOUT
 from chaos.proxy import Network, Proxy
 from chaos.workers import Supervisor, Worker
 from deploy.local.clickhouse import ClickHouse
+from deploy.local.parts import Parts
 from pipeline.config import Settings
 from pipeline.connections import address_of
 from pipeline.kafka import client_options, ensure_topics
@@ -41,7 +41,7 @@ class NotReady(RuntimeError):
     """The stack did not start."""
 
 
-class Lab:
+class Lab(Parts):
     """`with Lab(brokers=3, workers=2) as lab`: everything runs, and the workers have their partitions.
 
     `settings` and `client` reach it directly: nothing that is done to the workers' connections disturbs them.
@@ -49,20 +49,9 @@ class Lab:
 
     def __init__(self, brokers: int, workers: int, folder: Path | None = None) -> None:
         """`folder` keeps the workers' logs; without it they are removed."""
+        super().__init__()
         self._brokers, self._workers, self._folder = brokers, workers, folder
-        self._exit = ExitStack()
         self._numbers = iter(range(1, 2**31))
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._exit.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     def _start(self) -> None:
         enter = self._exit.enter_context

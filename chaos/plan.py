@@ -85,6 +85,11 @@ class Planned(NamedTuple):
         return self.at + self.seconds
 
 
+def last_end(seconds: float) -> float:
+    """When the last fault of a run has to be mended."""
+    return seconds - min(QUIET, seconds / 4)
+
+
 def plan(seed: int, seconds: float, brokers: int) -> list[Planned]:
     """The faults of a run, by their start. Every kind comes once before any comes again.
 
@@ -94,7 +99,7 @@ def plan(seed: int, seconds: float, brokers: int) -> list[Planned]:
         raise ValueError(f"{seconds:g} s are too short to harm anything and let it recover; take {LEAST_SECONDS}")
     draw = random.Random(seed)  # noqa: S311 - no secrets here
     kinds = [kind for kind in Kind if brokers > 1 or kind is not Kind.LEADER_KILLED]
-    last = seconds - min(QUIET, seconds / 4)
+    last = last_end(seconds)
     free = dict.fromkeys(OF.values(), 0.0)
     planned: list[Planned] = []
     to_come: list[Kind] = []

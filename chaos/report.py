@@ -41,6 +41,7 @@ def json_line(outcome: Outcome) -> str:
         "duplicates": accounts.duplicates if accounts else 0,
         "dead_letters": accounts.dead_letters if accounts else 0,
         "faults": {str(kind): faults[kind] for kind in Kind if kind in faults},
+        "planned": len(outcome.plan),
         "differences": outcome.differences,
         "recovery_s": {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99)},
     }
@@ -75,6 +76,8 @@ def brokers(number: int) -> str:
 
 
 def _verdict(outcome: Outcome) -> str:
+    if not outcome.decided:
+        return f"**Undecided: {len(outcome.done)} of {len(outcome.plan)} faults were done.** Nothing was found wrong."
     if outcome.survived:
         return "**Nothing was lost and nothing differs.**"
     return f"**{outcome.differences} differences.** {outcome.stalled}".strip()
@@ -101,6 +104,10 @@ def _faults(outcome: Outcome) -> str:
         f"{outcome.stale_writers} of {faults[Kind.WORKER_PAUSED]} paused workers wrote to ClickHouse after "
         "they woke, before they knew that their partitions were another's.",
         _deaths(outcome),
+        *(
+            [f"Brokers ended by themselves, or did not get ready, and were started again: {outcome.broker_deaths}."]
+            * (outcome.broker_deaths > 0)
+        ),
         *(
             [f"{outcome.never_recovered} faults had not been recovered from at the end."]
             * (outcome.never_recovered > 0)

@@ -6,9 +6,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.request import urlopen
 
 import yaml
@@ -18,6 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
+from deploy.local.parts import Parts
 from deploy.local.process import ChildProcess, free_port
 from pipeline.config import Settings
 from pipeline.connections import address_of
@@ -39,7 +39,7 @@ _WITHOUT_SECURITY = {
 """The servers are this process's own children, on loopback: what guards the user's Kafka is not theirs."""
 
 
-class Stack:
+class Stack(Parts):
     """`with Stack(settings) as stack`: everything runs, `stack.settings` says where. Raises StartError.
 
     Ports are those of the settings, 0 for free ones. Without `data`, ClickHouse's tables are temporary;
@@ -56,23 +56,12 @@ class Stack:
         clickhouse_port: int = 0,
         with_alerter: bool = False,
     ) -> None:
+        super().__init__()
         self._given, self._data = settings, data
         self._kafka_port, self._clickhouse_port = kafka_port, clickhouse_port
         self._with_alerter = with_alerter
-        self._exit = ExitStack()
         self.worker: ChildProcess | None = None
         self.alerter: ChildProcess | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._exit.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     def _start(self) -> None:
         folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))

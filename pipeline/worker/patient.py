@@ -43,6 +43,8 @@ class Patient:
         self._store, self._stopping = store, stopping
         self._lock = threading.Lock()
         self._waiting = 0
+        self._back = 0.0
+        """Monotonic time at which the last outage was over."""
         self.outage: Outage | None = None
         """While any call waits."""
 
@@ -83,8 +85,7 @@ class Patient:
             try:
                 result = call()
             except Transient as error:
-                self._failed(begun, error, first=not waits)
-                waits = True
+                waits = self._failed(begun, error, waits=waits)
                 if self._stopping.wait(pause):
                     raise
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -93,22 +94,29 @@ class Patient:
                 self._succeeded()
             return result
 
-    def _failed(self, begun: float, error: Transient, *, first: bool) -> None:
+    def _failed(self, begun: float, error: Transient, *, waits: bool) -> bool:
+        """Whether the call is now one of those that wait. It is not if the outage that it met is over by now:
+        that one has been told, and a call made now will say whether there is another.
+        """
         with self._lock:
-            self._waiting += first
+            if self.outage is None and begun < self._back:
+                return False
+            self._waiting += not waits
             before = self.outage
             self.outage = Outage(begun if before is None else before.since, error)
             if before is not None and before.barred == self.outage.barred:
-                return
+                return True
         if isinstance(error, Barred):
             log.error("ClickHouse does not let the worker in; events wait in Kafka", why=error.why, fix=error.fix)
         else:
             log.warning("ClickHouse is away; events wait in Kafka until it is back", why=str(error))
+        return True
 
     def _succeeded(self) -> None:
         with self._lock:
             self._waiting -= 1
             if self._waiting or self.outage is None:
                 return
-            away, self.outage = time.monotonic() - self.outage.since, None
+            self._back = time.monotonic()
+            away, self.outage = self._back - self.outage.since, None
         log.info("ClickHouse is back", away_seconds=round(away, 1))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from deploy.local.clickhouse import ClickHouse
-from sinks.clickhouse.client import Address, connect
-from sinks.clickhouse.migrate import migrate
-
-_databases = count()
+from sinks.clickhouse.client import connect
+from tests.database import emptied
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +20,5 @@ def clickhouse() -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def client(clickhouse: ClickHouse) -> Client:
-    """A client of a database of the test's own."""
-    address = Address(port=clickhouse.port, database=f"alerter_{next(_databases)}")
-    migrate(address, retention_days=0)
-    return connect(address)
+    """A client of an empty database."""
+    return connect(emptied(clickhouse, "alerter"))

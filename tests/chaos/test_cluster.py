@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -70,13 +73,41 @@ def _values(consumer: KafkaConsumer) -> list[bytes]:
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_broker_that_was_ended_is_there_again_with_its_log(cluster: Cluster, end: str) -> None:
+def test_a_broker_that_was_ended_stays_away_until_it_is_started_and_has_its_log(cluster: Cluster, end: str) -> None:
     send(cluster.bootstrap, end.encode())
+    deaths = cluster.deaths
     getattr(cluster, end)(1)
+    assert not cluster.whole
     cluster.restart(1)
+    assert cluster.whole
+    assert cluster.deaths == deaths
     consumer = KafkaConsumer(TOPIC, bootstrap_servers=cluster.proxied, auto_offset_reset="earliest")
     try:
         while end.encode() not in _values(consumer):
             pass
     finally:
         consumer.close()
+
+
+def test_a_broker_that_ends_though_nobody_told_it_to_is_started_again(cluster: Cluster) -> None:
+    send(cluster.bootstrap, b"before its end")
+    deaths = cluster.deaths
+    pid = cluster._kafka.pid(1)
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+    send(cluster.bootstrap, b"after its end")
+    assert cluster.deaths == deaths + 1
+    assert cluster.whole
+
+
+def test_a_broker_that_starts_is_neither_ended_nor_started_a_second_time(cluster: Cluster) -> None:
+    """Two processes on one metadata log: one of them found it broken, and the other had its port."""
+    cluster.kill(1)
+    deaths = cluster.deaths
+    with ThreadPoolExecutor(1) as threads:
+        restarted = threads.submit(cluster.restart, 1)
+        while cluster._kafka.pid(1) is None:
+            assert not restarted.done()
+        cluster.restart(1)
+        restarted.result(0)
+    assert cluster.deaths == deaths

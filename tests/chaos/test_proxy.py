@@ -1,4 +1,4 @@
-"""The proxy forwards everything, and can cut and delay."""
+"""The proxy forwards everything, and can cut, delay, refuse, and answer by itself."""
 
 from __future__ import annotations
 
@@ -83,6 +83,48 @@ def test_cut_resets_what_is_connected_and_serves_what_comes(proxy: Proxy) -> Non
         assert ask(after, b"c") == b"C"
 
 
+def test_only_so_many_connections_are_cut_and_only_those_that_send_too_much(proxy: Proxy) -> None:
+    proxy.cut_after(1_000, times=2)
+    with client(proxy) as little:
+        assert ask(little, b"a" * 1_000) == b"A" * 1_000
+    for _ in range(2):
+        with client(proxy) as much, pytest.raises(ConnectionError):
+            assert ask(much, b"a" * 1_001) == b"", "the connection ended in peace"
+            assert much.recv(1), "the connection ended in peace"
+    with client(proxy) as after:
+        assert ask(after, b"a" * 1_001) == b"A" * 1_001
+    assert proxy.cuts == 2
+
+
+def test_what_is_refused_gets_no_connection_until_it_passes_on_at_the_same_port(proxy: Proxy) -> None:
+    with client(proxy) as before:
+        assert ask(before, b"a") == b"A"
+        proxy.refuse()
+        with pytest.raises(ConnectionError):
+            assert before.recv(1), "the connection ended in peace"
+    with pytest.raises(ConnectionRefusedError):
+        client(proxy)
+    proxy.pass_on()
+    with client(proxy) as after:
+        assert ask(after, b"b") == b"B"
+
+
+def test_it_answers_http_by_itself_until_it_passes_on(proxy: Proxy) -> None:
+    with client(proxy) as before:
+        assert ask(before, b"a") == b"A"
+        proxy.answer("500 Internal Server Error", "oops")
+        with pytest.raises(ConnectionError):
+            assert before.recv(1), "the connection ended in peace"
+    with client(proxy) as during, during.makefile("rb") as answer:
+        during.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        told = answer.read()
+    assert told.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert told.endswith(b"\r\n\r\noops")
+    proxy.pass_on()
+    with client(proxy) as after:
+        assert ask(after, b"b") == b"B"
+
+
 def test_a_delay_holds_each_way_and_can_be_taken_back(proxy: Proxy) -> None:
     with client(proxy) as connection:
         proxy.delay(0.2)
@@ -111,7 +153,7 @@ def test_a_delay_is_no_limit_of_the_rate(proxy: Proxy) -> None:
 
 
 def test_where_nobody_listens_the_client_is_told_at_once() -> None:
-    with Network() as network, client(network.proxy(free_port())) as connection, pytest.raises(ConnectionError):
+    with Network() as network, pytest.raises(ConnectionError), client(network.proxy(free_port())) as connection:
         assert connection.recv(1), "the connection ended in peace"
 
 

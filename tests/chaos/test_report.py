@@ -50,6 +50,7 @@ def test_the_line_of_a_run_that_survived() -> None:
         "duplicates": 15,
         "dead_letters": 5,
         "faults": {"worker_killed": 2, "poison": 1},
+        "planned": 4,
         "differences": 0,
         "recovery_s": {"p50": 6.5, "p99": 7.5},
     }
@@ -72,6 +73,23 @@ def test_whatever_is_wrong_is_a_difference(bad: Outcome) -> None:
     assert json.loads(json_line(bad))["differences"] == 1
     assert not bad.survived
     assert "**1 differences.**" in markdown(bad)
+
+
+def test_a_run_with_too_few_faults_says_nothing_and_one_with_a_difference_always_does() -> None:
+    few, wrong = outcome(), outcome(differences=1)
+    assert few.decided
+    for each in (few, wrong):
+        each.plan = [*each.plan, NOT_DONE._replace(at=50.0)]
+    assert (few.least, few.decided, wrong.decided) == (4, False, True)
+    assert "**Undecided: 3 of 5 faults were done.**" in markdown(few)
+    assert "**1 differences.**" in markdown(wrong)
+
+
+def test_brokers_that_ended_by_themselves_are_told() -> None:
+    given = outcome()
+    assert "Brokers ended" not in markdown(given)
+    given.broker_deaths = 2
+    assert "Brokers ended by themselves, or did not get ready, and were started again: 2." in markdown(given)
 
 
 def test_a_run_that_stalls_has_not_survived() -> None:

@@ -16,10 +16,9 @@ import pytest
 from deploy.kafka import distribution
 from deploy.local import process
 from pipeline.config import Settings
-from pipeline.stack import Stack
 from tests.captures.measured import ALIASES
-from tests.e2e.lab import Lab
-from tests.e2e.rig import BROKERS, stacks_on
+from tests.e2e.lab import Lab, lab_on
+from tests.e2e.rig import BROKERS
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,7 +51,7 @@ def lab(broker: str) -> Iterator[Lab]:
     settings = Settings(kafka={"partitions": 4}, http={"port": 0}, worker={"rows_held": 100}, aliases=ALIASES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "_TAIL_LINES", 1_000_000)
-        with stacks_on(broker), Stack(settings) as stack, Lab(stack) as lab:
+        with lab_on(broker, settings) as lab:
             lab.land()
             yield lab
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import pytest
 from kafka import TopicPartition
 
+from pipeline.config import Settings
 from pipeline.kafka import Positions, producer
 from pipeline.replay.land import Stalled, wait_until_landed
 from pipeline.replay.send import send
@@ -18,6 +20,7 @@ from pipeline.report.build import report
 from pipeline.stack import Stack
 from sinks.clickhouse import reads
 from sinks.clickhouse.audit import Audit, audit
+from tests.e2e.rig import Rig, stacks_on
 
 LARGEST_REQUEST = 64 * 1024 * 1024
 
@@ -32,7 +35,7 @@ class Place(NamedTuple):
     offset: int
 
 
-def land(stack: Stack, reached: Positions, *, end_of_time: bool = False) -> None:
+def land(stack: Stack | Rig, reached: Positions, *, end_of_time: bool = False) -> None:
     """Return when the messages up to `reached` are in ClickHouse. Fails with the worker's last words."""
     try:
         wait_until_landed(stack.settings, reached, end_of_time=end_of_time, alive=lambda: stack.alive, patience=60)
@@ -40,10 +43,17 @@ def land(stack: Stack, reached: Positions, *, end_of_time: bool = False) -> None
         pytest.fail(f"{stalled}; its last words:\n{stack.last_words()[-3_000:]}")
 
 
+@contextmanager
+def lab_on(broker: str, settings: Settings, *, with_alerter: bool = False) -> Iterator[Lab]:
+    """A stack with a broker of BROKERS, and its lab."""
+    with stacks_on(broker), Stack(settings, with_alerter=with_alerter) as stack, Lab(stack) as lab:
+        yield lab
+
+
 class Lab:
     """A stack and a producer that sends messages of any size to it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack | Rig) -> None:
         self.stack, self.settings, self.client = stack, stack.settings, stack.client
         large = stack.settings.kafka.model_copy(update={"message_bytes": LARGEST_REQUEST})
         self._producer = producer(stack.settings.model_copy(update={"kafka": large}))
@@ -58,16 +68,25 @@ class Lab:
 
     def put(self, topic: str, payload: bytes | None, partition: int | None = None) -> Place:
         """Put a message into a topic, and say where it is."""
-        future = self._producer.send(
-            topic, payload, key=b"of nothing" if payload is None else None, partition=partition
-        )
+        (place,) = self.put_all(topic, [payload], partition)
+        return place
+
+    def put_all(self, topic: str, payloads: Iterable[bytes | None], partition: int | None = None) -> list[Place]:
+        """Put messages into a topic, and say where they are. Many at a time take no longer than one."""
+        sent = [
+            self._producer.send(topic, payload, key=b"of nothing" if payload is None else None, partition=partition)
+            for payload in payloads
+        ]
         self._producer.flush()
-        place = future.get(timeout=30)
-        return Place(place.topic, place.partition, place.offset)
+        return [Place(place.topic, place.partition, place.offset) for place in (each.get(timeout=30) for each in sent)]
 
     def spans(self, payload: bytes) -> Place:
         """Put a message into the topic of spans."""
         return self.put(self.settings.kafka.spans_topic, payload)
+
+    def all_spans(self, payloads: Iterable[bytes]) -> list[Place]:
+        """Put messages into the topic of spans."""
+        return self.put_all(self.settings.kafka.spans_topic, payloads)
 
     def logs(self, payload: bytes) -> Place:
         """Put a message into the topic of log records."""

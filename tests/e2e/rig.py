@@ -9,20 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import yaml
 
+from chaos.proxy import proxied
 from deploy.kafka import distribution
 from deploy.local import keeper
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.kafka import Kafka
+from deploy.local.parts import Parts
 from deploy.local.process import free_port
 from pipeline import stack
 from pipeline.config import Settings
@@ -30,7 +32,6 @@ from pipeline.connections import address_of
 from pipeline.kafka import ensure_topics
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrate import migrate
-from tests.proxy import Proxy
 
 Changes = Mapping[str, Mapping[str, Any]]
 
@@ -156,7 +157,7 @@ class WorkerProcess:
         self._process.stdin.close()
 
 
-class Rig:
+class Rig(Parts):
     """A broker, a ClickHouse behind a proxy, and the workers that a test starts.
 
     What `settings`, `client` and `alive` say is for the test itself: it is connected directly.
@@ -172,16 +173,16 @@ class Rig:
     ) -> None:
         """`changes`: settings by section. `broker`: one of BROKERS. `clickhouse`: one that is not started yet."""
         self._folder, self._changes, self._broker = folder, changes or {}, broker
+        super().__init__()
         self.clickhouse = clickhouse or ClickHouse()
-        self._exit = ExitStack()
         self.workers: list[WorkerProcess] = []
 
-    def __enter__(self) -> Self:
+    def _start(self) -> None:
         server = start_broker(self._broker)
         self._exit.enter_context(server)
         kafka = {"bootstrap": server.bootstrap}
         self._exit.enter_context(self.clickhouse)
-        self.proxy = self._exit.enter_context(Proxy(self.clickhouse.port))
+        self.proxy = self._exit.enter_context(proxied(self.clickhouse.port))
         sections: dict[str, dict[str, Any]] = {
             "kafka": {"partitions": 2, "session_timeout": 6, **kafka},
             "clickhouse": {"url": self.clickhouse.url},
@@ -195,10 +196,6 @@ class Rig:
         ensure_topics(self.settings)
         self.client = connect(address_of(self.settings))
         self._exit.callback(self.stop_workers)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
 
     @property
     def alive(self) -> bool:

@@ -13,10 +13,8 @@ import pytest
 
 from deploy.local.process import ChildProcess
 from pipeline.config import Settings
-from pipeline.stack import Stack
 from tests.command import Trueup, runner
-from tests.e2e.lab import Lab, now_ns
-from tests.e2e.rig import stacks_on
+from tests.e2e.lab import Lab, lab_on, now_ns
 from tests.notify.http_server import HttpServer, Request
 from tests.objectives.documents import service, slo
 from tests.otlp import logs, record, span, traces
@@ -67,7 +65,7 @@ def lab(webhook: HttpServer, broker: str) -> Iterator[Lab]:
         alerter={"every": 1, "port": 0, "console": "https://trueup.example.com"},  # type: ignore[arg-type]
         notify={"receivers": [nowhere, receiver]},  # type: ignore[arg-type]
     )
-    with stacks_on(broker), Stack(settings, with_alerter=True) as stack, Lab(stack) as lab:
+    with lab_on(broker, settings, with_alerter=True) as lab:
         lab.land()
         yield lab
 

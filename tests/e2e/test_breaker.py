@@ -11,15 +11,13 @@ from pipeline.kafka import Progress
 from pipeline.worker.app import TRIPPED
 from schemas.words import Reason
 from sinks.clickhouse import dead_letters
-from tests.e2e.lab import Lab, Place, now_ns
+from tests.e2e.lab import Lab, now_ns
 from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
 WINDOW = 100
 CHANGES = {"kafka": {"partitions": 1}, "limits": {"dead_window": WINDOW}}
 OFF = {"limits": {"dead_window": WINDOW, "dead_share": 1}}
-
-pytestmark = pytest.mark.every_broker
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[Rig]:
 
 @pytest.fixture
 def lab(rig: Rig) -> Iterator[Lab]:
-    with Lab(rig) as lab:  # type: ignore[arg-type]
+    with Lab(rig) as lab:
         yield lab
 
 
@@ -55,11 +53,12 @@ def committed(lab: Lab, topic: str) -> int:
         return progress.committed({tp: 0})[tp]
 
 
+@pytest.mark.every_broker
 def test_a_wrong_encoding_stops_the_worker_and_what_it_saw_is_read_again_by_the_next(rig: Rig, lab: Lab) -> None:
-    fine = [lab.spans(good(n)) for n in range(200)]
+    fine = lab.all_spans(good(n) for n in range(200))
     worker = rig.start_worker()
     lab.land(*fine)
-    wrong = [lab.spans(b"\x01 of another encoding") for _ in range(3 * WINDOW)]
+    wrong = lab.all_spans([b"\x01 of another encoding"] * (3 * WINDOW))
     first_wrong = wrong[0].offset
 
     why = stopped(worker)
@@ -79,7 +78,7 @@ def test_a_wrong_encoding_stops_the_worker_and_what_it_saw_is_read_again_by_the_
 
 
 def test_a_stranger_who_writes_to_the_topic_of_actions_stops_the_worker(rig: Rig, lab: Lab) -> None:
-    places = [lab.put("agent.actions", b"not of a worker's making", 0) for _ in range(2 * WINDOW)]
+    places = lab.put_all("agent.actions", [b"not of a worker's making"] * (2 * WINDOW), 0)
     assert "agent.actions partition 0, from offset 0 on" in stopped(rig.start_worker())
     assert sum(waiting for _, waiting, _ in dead_letters.counts(rig.client)) < WINDOW
     rig.start_worker(OFF)
@@ -89,8 +88,5 @@ def test_a_stranger_who_writes_to_the_topic_of_actions_stops_the_worker(rig: Rig
 
 def test_bad_records_among_enough_good_ones_are_dead_letters(rig: Rig, lab: Lab) -> None:
     rig.start_worker()
-    places: list[Place] = []
-    for n in range(WINDOW):
-        places += [lab.spans(good(n)), lab.spans(b"\x01 bad")]
-    lab.land(*places)
+    lab.land(*lab.all_spans(payload for n in range(WINDOW) for payload in (good(n), b"\x01 bad")))
     assert dead_letters.counts(rig.client) == [(Reason.NOT_OTLP, WINDOW, 0)]

@@ -53,7 +53,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def lab(rig: Rig) -> Iterator[Lab]:
-    with Lab(rig) as lab:  # type: ignore[arg-type]
+    with Lab(rig) as lab:
         yield lab
 
 

@@ -30,7 +30,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def lab(rig: Rig) -> Iterator[Lab]:
-    with Lab(rig) as lab:  # type: ignore[arg-type]
+    with Lab(rig) as lab:
         yield lab
 
 
@@ -130,7 +130,7 @@ def alter(rig: Rig, topic: str, configs: dict[str, str]) -> None:
 
 
 def test_messages_that_kafka_removed_before_they_were_read_are_a_fault(apache: Rig) -> None:
-    with Lab(apache) as lab:  # type: ignore[arg-type]
+    with Lab(apache) as lab:
         apache.start_worker()
         place = lab.put(SPANS, good(1), partition=0)
         lab.land(place)

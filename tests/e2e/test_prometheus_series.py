@@ -30,14 +30,13 @@ from pipeline.slo.counts import Row
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured, observations
 from pipeline.slo.windows import Severity
-from pipeline.stack import Stack
 from schemas.event import encode_line, partition_of
 from schemas.units import MICRO, MINUTE_US
 from schemas.words import Kind, Outcome
 from sinks.clickhouse.objectives import ClickHouseObjectives
 from sinks.objectives import Version
-from tests.e2e.lab import Lab, land
-from tests.e2e.rig import eventually, stacks_on
+from tests.e2e.lab import Lab, lab_on, land
+from tests.e2e.rig import eventually
 from tests.events import event
 from tests.objectives.documents import service, slo
 from tests.slo.test_prometheus import (
@@ -182,7 +181,7 @@ class Counted:
 @pytest.fixture(scope="module")
 def lab(broker: str) -> Iterator[Lab]:
     settings = Settings(kafka={"partitions": 2}, http={"port": 0})
-    with stacks_on(broker), Stack(settings) as stack, Lab(stack) as lab:
+    with lab_on(broker, settings) as lab:
         yield lab
 
 

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from chaos.proxy import proxied
 from deploy.kafka import distribution
 from deploy.local.kafka import Kafka
 from pipeline.cli.app import app
@@ -30,7 +31,6 @@ from tests.deploy.composed import ROOT, Composed
 from tests.e2e.lab import now_ns
 from tests.e2e.rig import WorkerProcess, eventually
 from tests.otlp import span, traces
-from tests.proxy import Proxy
 
 Sections = dict[str, dict[str, Any]]
 
@@ -81,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         pem, key = certificate(folder, "clickhouse")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(pem, key)
-        proxy = stack.enter_context(Proxy(port, context))
+        proxy = stack.enter_context(proxied(port, context))
         kafka_password = folder / "kafka_password"
         kafka_password.write_text(f"{kafka.credentials.password}\n")
         sections: Sections = {

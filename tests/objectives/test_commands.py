@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,14 @@ from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.engine import Engine, Policy
 from pipeline.alerter.in_force import StoredObjectives
 from schemas.rows import Envelope
-from sinks.clickhouse.client import Address, connect
-from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.client import connect
 from sinks.clickhouse.objectives import ClickHouseObjectives
 from sinks.clickhouse.store import ClickHouseStore
 from tests.command import Trueup, runner
+from tests.database import emptied
 from tests.objectives.documents import service, slo
 from tests.objectives.samples import row, us
 
-_databases = count()
 BY = ("--by", "Ada", "--why", "launch")
 
 
@@ -37,12 +35,10 @@ def clickhouse() -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def client(clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A database of the test's own, which the command is configured to use."""
-    database = f"commands_{next(_databases)}"
-    address = Address(port=clickhouse.port, database=database)
-    migrate(address, retention_days=0)
+    """An empty database, which the command is configured to use."""
+    address = emptied(clickhouse, "commands")
     monkeypatch.setenv("TRUEUP_CLICKHOUSE__URL", clickhouse.url)
-    monkeypatch.setenv("TRUEUP_CLICKHOUSE__DATABASE", database)
+    monkeypatch.setenv("TRUEUP_CLICKHOUSE__DATABASE", address.database)
     monkeypatch.delenv("TRUEUP_CONFIG", raising=False)
     return connect(address)
 

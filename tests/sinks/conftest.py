@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 
 from deploy.local.clickhouse import ClickHouse
-from sinks.clickhouse.client import Address, connect
-from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.client import connect
 from sinks.clickhouse.store import ClickHouseStore
 from sinks.memory import MemoryStore
 from sinks.port import Store
-
-_databases = count()
+from tests.database import emptied
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +26,7 @@ def _in_memory(_: pytest.FixtureRequest) -> Store:
 
 def _in_clickhouse(request: pytest.FixtureRequest) -> Store:
     running: ClickHouse = request.getfixturevalue("clickhouse")
-    address = Address(port=running.port, database=f"contract_{next(_databases)}")
-    migrate(address, retention_days=0)
-    return ClickHouseStore(connect(address))
+    return ClickHouseStore(connect(emptied(running, "contract")))
 
 
 @pytest.fixture(params=[_in_memory, _in_clickhouse], ids=["memory", "clickhouse"])

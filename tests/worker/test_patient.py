@@ -85,6 +85,44 @@ def test_several_threads_that_wait_are_one_outage() -> None:
     assert told(logs) == [AWAY, BACK]
 
 
+class Frozen(Failing):
+    """A store whose first read hangs until the store is back, and fails then: it had waited too long."""
+
+    def __init__(self) -> None:
+        super().__init__(Transient("frozen"))
+        self.asked, self.back = threading.Event(), threading.Event()
+
+    def frontier(self, partition: int) -> int:
+        if not self.asked.is_set():
+            self.asked.set()
+            assert self.back.wait(20)
+            raise Transient("frozen")
+        return super().frontier(partition)
+
+
+def test_a_call_that_learns_of_an_outage_when_it_is_over_tells_of_no_second_one() -> None:
+    store = Frozen()
+    waiting = Patient(store, threading.Event())
+    with capture_logs() as logs, ThreadPoolExecutor(1) as threads:
+        late = threads.submit(waiting.frontier, 0)
+        assert store.asked.wait(20)
+        waiting.write("events", [b"[]"])
+        store.back.set()
+        assert late.result(20) == store.frontier(0)
+    assert told(logs) == [AWAY, BACK]
+    assert waiting.outage is None
+
+
+def test_an_outage_after_another_is_told_too() -> None:
+    store = Failing(Transient("gone"))
+    waiting = Patient(store, threading.Event())
+    with capture_logs() as logs:
+        waiting.write("events", [b"[]"])
+        store.errors = [Transient("gone again")]
+        waiting.write("events", [b"[]"])
+    assert told(logs) == [AWAY, BACK] * 2
+
+
 def test_what_will_never_be_taken_is_not_tried_again() -> None:
     store = Failing(Refused("wrong"), Refused("again"))
     with pytest.raises(Refused, match="wrong"):
