@@ -9,6 +9,7 @@ from schemas.units import MINUTE_US, bucket
 from schemas.words import OVERRIDES, Intervention, Outcome, TaskStatus, Verdict
 
 UNCLASSIFIED = "unclassified"
+_SIGNED = INDEX["satisfaction_micro"]
 
 
 class Facts(NamedTuple):
@@ -108,10 +109,11 @@ def _count_cost(row: TaskRow, counts: dict[str, int]) -> None:
 class Change:
     """What a step of the fold does to one window: the sum of contributions that came and went."""
 
-    __slots__ = ("counts", "cycle_us", "latency_us", "scores", "seq")
+    __slots__ = ("counts", "cycle_us", "latency_us", "scores", "seq", "takes_back")
 
     def __init__(self) -> None:
         self.seq = -1
+        self.takes_back = False
         self.counts = [0] * len(COUNTS)
         self.cycle_us: dict[int, int] = {}
         self.latency_us: dict[int, int] = {}
@@ -119,6 +121,7 @@ class Change:
 
     def add(self, part: Facts, sign: int) -> None:
         """A contribution comes (`sign` 1) or goes (-1)."""
+        self.takes_back |= sign < 0
         for name, n in part.counts.items():
             self.counts[INDEX[name]] += sign * n
         if part.cycle_us is not None:
@@ -141,6 +144,8 @@ class Change:
             window.scores[name] = (held_n + n, held_total + total)
             if window.scores[name] == (0, 0):
                 del window.scores[name]
+        if self.takes_back:
+            _floor(window)
         return True
 
 
@@ -151,6 +156,19 @@ def _merge(into: dict[int, int], part: dict[int, int], sign: int) -> None:
             into[index] = count
         else:
             del into[index]
+
+
+def _floor(window: WindowRow) -> None:
+    """Let nothing be less than nothing: more can be taken back than is there only when the window was damaged.
+
+    Until it is repaired it is wrong either way; but ClickHouse takes no negative counts, so the worker would stop.
+    """
+    window.counts = [n if n >= 0 or i == _SIGNED else 0 for i, n in enumerate(window.counts)]
+    for held in (window.cycle_us, window.latency_us):
+        for index in [index for index, n in held.items() if n < 0]:
+            del held[index]
+    for name in [name for name, (n, _) in window.scores.items() if n < 0]:
+        del window.scores[name]
 
 
 def empty_window(key: WindowKey) -> WindowRow:

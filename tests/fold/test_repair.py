@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from pipeline.config import Settings
+from pipeline.fold.facts import empty_window
 from pipeline.fold.message import NAMES_PER_REPAIR, Clock, Repair, decode_control
 from pipeline.worker.clock import clock
 from schemas.rows import WindowKey
@@ -125,6 +126,21 @@ def test_a_window_that_a_repair_does_not_name_stays_as_it_is() -> None:
     world.fold()
     world.write()
     assert world.store.window_rows == spoilt
+
+
+def test_a_window_that_was_damaged_never_holds_less_than_nothing() -> None:
+    """ClickHouse takes no negative counts: the worker would stop before it comes to the repair."""
+    world = grown()
+    for (partition, key), row in world.store.window_rows.items():
+        world.store.write("windows", [msgspec.structs.replace(empty_window(key), seq=row.seq + 1).line(partition, 0)])
+    world.damaged = True
+    world.crash()
+    world.append(Spec("corrected", "a"), Spec("verdict success", "b", at=1), Spec("root says failure", "a"))
+    world.fold()
+    world.write()
+    windows = list(world.store.window_rows.values())
+    assert min(n for row in windows for n in (*row.counts, *row.cycle_us.values(), *row.latency_us.values())) == 0
+    world.finish()
 
 
 def test_a_message_of_control_is_the_time_or_a_repair() -> None:
