@@ -16,7 +16,7 @@ from pipeline import repair
 from pipeline.cli import exits
 from pipeline.cli.app import app
 from pipeline.replay.land import Stalled
-from tests.e2e.lab import Lab, now_ns
+from tests.e2e.lab import Lab, Place, now_ns
 from tests.e2e.rig import Rig, WorkerProcess
 from tests.otlp import span, traces
 
@@ -78,7 +78,7 @@ class Traffic:
     def __init__(self, lab: Lab) -> None:
         self._lab, self._stopping = lab, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.sent: list[str] = []
+        self.places: list[Place] = []
 
     def __enter__(self) -> Traffic:
         self._thread.start()
@@ -90,8 +90,7 @@ class Traffic:
 
     def _run(self) -> None:
         while not self._stopping.wait(0.02):
-            self.sent.append(f"during-{len(self.sent)}")
-            self._lab.spans(a_task(self.sent[-1]))
+            self.places.append(self._lab.spans(a_task(f"during-{len(self.places)}")))
 
 
 def damage(rig: Rig) -> None:
@@ -126,10 +125,10 @@ def test_rows_that_were_damaged_are_right_again_beside_a_running_worker(
     assert {k: v for k, v in now.items() if k not in ("seq", "written")} == {
         k: v for k, v in was.items() if k not in ("seq", "written")
     }
-    lab.land(lab.spans(a_task("after")))
+    lab.land(*traffic.places, lab.spans(a_task("after")))
     found = lab.audit()
     assert (found.differences, found.skipped) == ([], 0)
-    assert lab.counts("repaired")["tasks_finished"] == 20 + len(traffic.sent) + 1
+    assert lab.counts("repaired")["tasks_finished"] == 20 + len(traffic.places) + 1
     assert worker.running
 
 
