@@ -14,13 +14,14 @@ import msgspec
 from bench.fold import Backlog
 from bench.lab import READY_SECONDS, Commits, Lab
 from bench.work import Work
-from schemas.event import Event, partition_of
-from schemas.units import MICRO, NANO
+from schemas.event import FIELDS, Event, partition_of
+from schemas.units import MICRO
 from schemas.words import SPANS
 
 TOPIC = "plain.actions"
 GROUP = "plain"
 TABLES = 3
+NOTHING = ("", 0, None, {})
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,5 @@ def run(events: int, open_tasks: int, seed: int) -> Plain:
 
 
 def _json(event: Event) -> bytes:
-    return msgspec.json.encode(
-        {
-            "task_id": event.task_id,
-            "workflow": event.workflow,
-            "agent": event.agent,
-            "case_type": event.case_type,
-            "kind": event.kind,
-            "at": event.at / MICRO,
-            "duration": (event.at - event.start) / MICRO,
-            "error": event.error_type,
-            "model": event.model,
-            "input_tokens": event.input_tokens or 0,
-            "output_tokens": event.output_tokens or 0,
-            "cost_usd": (event.cost or 0) / NANO,
-        }
-    )
+    """The event as it is, with the names of its fields and without those that tell nothing."""
+    return msgspec.json.encode({name: told for name in FIELDS if (told := getattr(event, name)) not in NOTHING})
