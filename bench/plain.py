@@ -21,7 +21,7 @@ from schemas.words import SPANS
 TOPIC = "plain.actions"
 GROUP = "plain"
 TABLES = 3
-NOTHING = ("", 0, None, {})
+NOTHING: tuple[object, ...] = ("", 0, None, {})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 It is what travels on `agent.actions`: a Kafka message holds up to 4096 events of one partition, a
 JSON array a line. The order of the fields here is the order of the columns of `raw_events`, so
-lines go into ClickHouse as they came (`sinks/raw.py`). Add fields at the end, with a default.
+they go into ClickHouse as they came (`sinks/raw.py`). Add fields at the end, with a default.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class Event(msgspec.Struct, array_like=True, gc=False):
 FIELDS: tuple[str, ...] = Event.__struct_fields__
 
 _decoder = msgspec.json.Decoder(Event)
+_list_decoder = msgspec.json.Decoder(list[Event])
 _encoder = msgspec.json.Encoder()
 
 decode_line = _decoder.decode
@@ -115,23 +116,21 @@ def encode_line(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode_message(payload: bytes) -> list[Event]:
-    """The events of a message. Raises msgspec.DecodeError or ValidationError.
+def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
+    """The events of a message, and the text that they were read from: one JSON array, for a store to read again.
 
-    Each is a line of its own, and nothing else is there, so the lines can be stored as they are.
+    Raises msgspec.DecodeError or ValidationError.
     """
-    events = _decoder.decode_lines(payload)
-    if len(events) > EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(f"{len(events)} events in a message; at most {EVENTS_PER_MESSAGE} fit")
-    # No array goes over the end of a line: between `]` and `[` it would have a comma.
-    if not payload.startswith(b"[") or payload[-1:] != b"]" or payload.count(b"]\n[") + 1 != len(events):
-        raise msgspec.ValidationError("a message must have one JSON array in each line")
+    text = b"[%b]" % payload.replace(b"\n", b",")
+    events = _list_decoder.decode(text)
+    if not 0 < len(events) <= EVENTS_PER_MESSAGE:
+        raise msgspec.ValidationError(f"{len(events)} events in a message; 1 to {EVENTS_PER_MESSAGE} fit")
     for event in events:
         if event.start > event.at or event.hash > UINT64_MAX:
             raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")
         if event.root or event.kind in _WORDS:
             _require_words(event)
-    return events
+    return events, text
 
 
 _OUTCOMES = frozenset[str](Outcome)

@@ -57,12 +57,12 @@ def decode_control(payload: bytes) -> Clock | Repair:
 
 
 class Message(NamedTuple):
-    """A message, decoded. `received` is its Kafka timestamp in microseconds; `payload` holds the events."""
+    """A message, decoded. `received` is its Kafka timestamp in microseconds; `text`: see `decode_message`."""
 
     offset: int
     received: int
     events: Sequence[Event] = ()
-    payload: bytes = b""
+    text: bytes = b""
     clock: Clock | None = None
     dead: int = 0
     repair: Repair | None = None

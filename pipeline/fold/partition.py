@@ -366,7 +366,7 @@ class PartitionFold:
             refused[seq // EVENTS_PER_MESSAGE].add(seq % EVENTS_PER_MESSAGE)
         return Snapshot(
             events=[
-                raw_row(partition, epoch, m.offset, len(m.events), m.payload, refused.get(m.offset, ()))
+                raw_row(partition, epoch, m.offset, m.events, m.text, refused.get(m.offset, ()))
                 for m in messages
                 if len(m.events) > len(refused.get(m.offset, ()))
             ],

@@ -182,7 +182,7 @@ class Folding:
                 if isinstance(control, Clock):
                     return Message(arrival.offset, arrival.received, clock=control), []
                 return Message(arrival.offset, arrival.received, repair=control), []
-            return Message(arrival.offset, arrival.received, decode_message(arrival.payload), arrival.payload), []
+            return Message(arrival.offset, arrival.received, *decode_message(arrival.payload)), []
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             topic = self._settings.kafka.actions_topic
             payload = base64.b64encode(redact_bytes(arrival.payload)[:65_536]).decode()

@@ -6,9 +6,11 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from pipeline.fold.message import Clock, Message
 from pipeline.fold.tree import NATIVE_SCOPES, UNTOLD_SCOPES
-from schemas.event import BY_TRACE, Event, encode_line, encode_message, event_hash
+from schemas.event import BY_TRACE, Event, event_hash
 from schemas.units import MICRO, MINUTE_US
 from schemas.words import ACTIONS, CostCategory, Intervention, Kind, Outcome, Verdict
 
@@ -63,8 +65,8 @@ class Log:
     def add(self, events: Iterable[Event], clock: Clock | None = None, dead: int = 0) -> Message:
         """A message with these events."""
         told = list(events)
-        payload = encode_message(map(encode_line, told))
-        self.messages.append(Message(len(self.messages), self._time(), told, payload, clock, dead))
+        text = msgspec.json.encode(told)
+        self.messages.append(Message(len(self.messages), self._time(), told, text, clock, dead))
         return self.messages[-1]
 
     def _message(self, events: int) -> Message:

@@ -77,7 +77,7 @@ def measure(messages: Iterable[tuple[str, bytes]], given: Settings | None = None
     while waiting:
         sent_on: dict[int, list[bytes]] = {}
         for p, lines in waiting.items():
-            message = Message(ends[p], RECEIVED, decode_message(payload := encode_message(lines)), payload)
+            message = Message(ends[p], RECEIVED, *decode_message(encode_message(lines)))
             ends[p] += 1
             snapshot = folds[p].fold(Batch([message]))
             write(store, snapshot)

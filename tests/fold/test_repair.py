@@ -10,7 +10,7 @@ from pipeline.fold.facts import empty_window
 from pipeline.fold.message import NAMES_PER_REPAIR, Clock, Repair, decode_control
 from pipeline.worker.clock import clock
 from schemas.rows import WindowKey
-from tests.fold.samples import BASE, MINUTE, SECOND, Again, Spec
+from tests.fold.samples import BASE, MINUTE, SECOND, TASKS, Again, Spec
 from tests.fold.world import PARTITION, World
 
 KEY = WindowKey(BASE // SECOND, "t", "w", "production", "", "", "", "unclassified", "")
@@ -20,7 +20,7 @@ def grown(keep: int = 100) -> World:
     """Three tasks, of which one was given up, folded and written."""
     world = World(keep)
     world.append(Spec("root", "a"), Spec("costs tool", "a"), received=BASE + 1)
-    world.append(Spec("root says failure", "b"), Spec("step", "c"), received=BASE + 2)
+    world.append(Spec("root says failure", "b"), Spec("step", TASKS[2]), received=BASE + 2)
     world.tick(BASE + MINUTE, 1)
     world.append(Spec("satisfied", "a"), Spec("verdict failure", "b"), received=BASE + 3)
     for _ in range(4):

@@ -14,7 +14,7 @@ import msgspec
 from pipeline.fold.message import Batch, Clock, Message, Repair
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import rebuild
-from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message
+from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
 from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
@@ -305,12 +305,12 @@ def _one_by_one(rows: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _message(entry: Entry) -> Message:
-    payload = encode_message(encode_line(e) for e in entry.events)
+    text = msgspec.json.encode(entry.events)
     clock = None
     if entry.tick is not None:
         clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
     repair = Repair(list(entry.repair[0]), list(entry.repair[1])) if any(entry.repair) else None
-    return Message(entry.offset, entry.received, entry.events, payload, clock, repair=repair)
+    return Message(entry.offset, entry.received, entry.events, text, clock, repair=repair)
 
 
 def check_task(row: TaskRow, expected: reference.Row) -> None:

@@ -23,7 +23,7 @@ def normalised(*spans: dict[str, Any], most: int = 3) -> tuple[list[Event], Pack
     normaliser, packed = Normaliser(Settings(limits={"dimension_values": most})), Packed()
     for i, each in enumerate(spans):
         normaliser.add(packed, "otlp_spans", 0, i, RECEIVED, traces({**each, "spanId": f"{i + 1:016x}"}))
-    found = [e for lines in packed.lines.values() for e in decode_message(b"\n".join(lines)) if e.kind != Kind.LINK]
+    found = [e for lines in packed.lines.values() for e in decode_message(b"\n".join(lines))[0] if e.kind != Kind.LINK]
     return sorted(found, key=lambda e: e.span_id), packed
 
 

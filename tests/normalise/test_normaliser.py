@@ -28,7 +28,7 @@ def normalised(payload: bytes, topic: str = "otlp_spans", **settings: Any) -> Pa
 
 
 def events(packed: Packed) -> list[Event]:
-    return [event for lines in packed.lines.values() for event in decode_message(b"\n".join(lines))]
+    return [event for lines in packed.lines.values() for event in decode_message(b"\n".join(lines))[0]]
 
 
 def payload_of(packed: Packed) -> bytes:
@@ -42,7 +42,7 @@ def payload_of(packed: Packed) -> bytes:
 def test_events_go_to_the_partition_of_their_task() -> None:
     packed = normalised(traces(*(span({"trueup.task.id": f"T-{i}"}, spanId=f"{i + 1:016x}") for i in range(50))))
     for partition, lines in packed.lines.items():
-        for event in decode_message(b"\n".join(lines)):
+        for event in decode_message(b"\n".join(lines))[0]:
             assert partition == partition_of(event.task_id, Settings().kafka.partitions)
     assert Counter(e.task_id for e in events(packed) if e.kind != Kind.LINK) == {f"T-{i}": 1 for i in range(50)}
 

@@ -39,18 +39,20 @@ def line(**changes: Any) -> bytes:
 def test_a_message_brings_back_its_events() -> None:
     other = msgspec.structs.replace(EVENT, task_id="line\nbreak \N{SNOWMAN}")
     lines = [encode_line(EVENT), encode_line(other)]
-    assert decode_message(encode_message(lines)) == [EVENT, other]
+    events, text = decode_message(encode_message(lines))
+    assert events == [EVENT, other]
+    assert msgspec.json.decode(text, type=list[Event]) == events
 
 
 def test_a_message_holds_at_most_so_many_events() -> None:
     full = [encode_line(EVENT)] * EVENTS_PER_MESSAGE
-    assert len(decode_message(encode_message(full))) == EVENTS_PER_MESSAGE
-    with pytest.raises(msgspec.ValidationError, match="4097 events in a message; at most 4096 fit"):
+    assert len(decode_message(encode_message(full))[0]) == EVENTS_PER_MESSAGE
+    with pytest.raises(msgspec.ValidationError, match="4097 events in a message; 1 to 4096 fit"):
         decode_message(encode_message([*full, full[0]]))
 
 
 def test_fields_that_a_later_version_adds_are_ignored() -> None:
-    assert decode_message(line()[:-1] + b',"new"]') == [EVENT]
+    assert decode_message(line()[:-1] + b',"new"]')[0] == [EVENT]
 
 
 @pytest.mark.parametrize(
@@ -103,14 +105,12 @@ def test_what_is_no_event_is_refused(payload: bytes) -> None:
         line() + b"\n\n" + line(),
         line() + line()[:-1] + b",[1]\n,[2]]",
         line() + b"\n" + line() + b"\n",
-        line() + b"\r\n" + line(),
         line() + b"\n \n" + line(),
-        b" " + line(),
     ],
 )
 def test_each_line_is_one_event(payload: bytes) -> None:
-    """A line goes into ClickHouse as it came: what is read of it here must be what is read of it there."""
-    with pytest.raises(msgspec.ValidationError):
+    """Between two lines comes a line break and nothing else that JSON would not take for a space."""
+    with pytest.raises(msgspec.DecodeError):
         decode_message(payload)
 
 

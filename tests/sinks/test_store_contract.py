@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from schemas.event import encode_line, encode_message
+from schemas.event import decode_message, encode_line, encode_message
 from schemas.rows import COUNTS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
 from sinks.port import WRITE_ORDER, OpenTasks, Store
 from sinks.raw import raw_line, raw_row
@@ -123,9 +123,9 @@ def test_an_event_comes_back_as_it_was_written(store: Store) -> None:
 
 def test_the_events_of_a_message_come_in_one_row_and_some_may_be_left_out(store: Store) -> None:
     told = [event(task_id=name, event_id=name, name=text) for name, text in zip("abc", HOSTILE[3:], strict=False)]
-    store.write("events", [raw_row(0, 0, 2, 3, encode_message(map(encode_line, told)), {1})])
+    store.write("events", [raw_row(0, 0, 2, *decode_message(encode_message(map(encode_line, told))), {1})])
     assert store.events(0, dict.fromkeys("abc", 9_000)) == {"a": [(8_192, told[0])], "b": [], "c": [(8_194, told[2])]}
-    store.write("events", [raw_row(0, 0, 3, 3, encode_message(map(encode_line, told)))])
+    store.write("events", [raw_row(0, 0, 3, *decode_message(encode_message(map(encode_line, told))))])
     assert (12_289, told[1]) in store.events(0, {"b": 99_999})["b"]
 
 
