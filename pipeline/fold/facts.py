@@ -9,6 +9,7 @@ from schemas.units import MINUTE_US, bucket
 from schemas.words import OVERRIDES, Intervention, Outcome, TaskStatus, Verdict
 
 UNCLASSIFIED = "unclassified"
+_FINISHED, _ABANDONED = TaskStatus.FINISHED.value, TaskStatus.ABANDONED.value
 _SIGNED = INDEX["satisfaction_micro"]
 
 
@@ -25,9 +26,9 @@ class Facts(NamedTuple):
 
 def window_of(row: TaskRow) -> WindowKey | None:
     """The window that a task belongs to: of its claim, or of its last work once abandoned; else None."""
-    if row.status == TaskStatus.FINISHED:
+    if row.status == _FINISHED:
         at = row.claim_at
-    elif row.status == TaskStatus.ABANDONED:
+    elif row.status == _ABANDONED:
         at = row.last_at
     else:
         return None
@@ -42,7 +43,7 @@ def facts(row: TaskRow) -> Facts | None:
     key = window_of(row)
     if key is None:
         return None
-    finished = row.status == TaskStatus.FINISHED
+    finished = row.status == _FINISHED
     counts = {"tasks_finished" if finished else "tasks_abandoned": 1}
     _count_work(row, counts)
     if finished:
@@ -122,8 +123,10 @@ class Change:
     def add(self, part: Facts, sign: int) -> None:
         """A contribution comes (`sign` 1) or goes (-1)."""
         self.takes_back |= sign < 0
+        counts = self.counts
         for name, n in part.counts.items():
-            self.counts[INDEX[name]] += sign * n
+            if n:
+                counts[INDEX[name]] += sign * n
         if part.cycle_us is not None:
             _merge(self.cycle_us, {part.cycle_us: 1}, sign)
         _merge(self.latency_us, part.latency_us, sign)

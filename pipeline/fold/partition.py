@@ -268,9 +268,9 @@ class PartitionFold:
         """Note a changed task; if it has left a window, take its contribution out of there at once."""
         row, placed = task.row, task.placed
         self._dirty_tasks[row.task_id] = task
-        if row.status == _OPEN and placed is None and row.task_id not in self._unsettled:
-            return
         key = window_of(row)
+        if key is None and placed is None and row.task_id not in self._unsettled:
+            return
         old = self._unsettled.get(row.task_id, placed.key if placed else None)
         if old is not None and old != key:
             change = self._change(old, seq)

@@ -86,24 +86,28 @@ class Spans:
 
     def _count(self, events: Sequence[Event], sign: int) -> None:
         """Count actions, or take them back (`sign` -1) where they turned out to repeat others."""
-        row, latency, errors, users = self.row, self.row.latency_us, 0, list[Event]()
+        row, latency, users = self.row, self.row.latency_us, list[Event]()
+        errors = tools = tool_errors = step_cost = 0
         for event in events:
             index = bucket(event.at - event.start)
             latency[index] = latency.get(index, 0) + sign
             failed, kind, cost = event.error_type != "", event.kind, event.cost
             errors += failed
             if kind is _TOOL_CALL:
-                row.tool_calls += sign
-                row.tool_errors += sign * failed
+                tools += 1
+                tool_errors += failed
                 if cost is not None and not event.root:
                     row.costs["tool"] = row.costs.get("tool", 0) + sign * cost
                 continue
             if kind is _MODEL_CALL or kind is _EMBEDDING:
                 users.append(event)
             if cost is not None and not event.root:
-                row.step_cost += sign * cost
+                step_cost += cost
         row.actions += sign * len(events)
         row.action_errors += sign * errors
+        row.tool_calls += sign * tools
+        row.tool_errors += sign * tool_errors
+        row.step_cost += sign * step_cost
         if users:
             self._count_use(users, sign)
         if sign < 0:
@@ -112,20 +116,28 @@ class Spans:
 
     def _count_use(self, users: Sequence[Event], sign: int) -> None:
         row = self.row
+        calls = known = unpriced = told_in = told_out = read = written = reasoning = 0
         for event in users:
-            told_in, told_out = event.input_tokens, event.output_tokens
-            if told_in is not None:
-                row.input_tokens += sign * told_in
-            if told_out is not None:
-                row.output_tokens += sign * told_out
-            row.cache_read_tokens += sign * (event.cache_read_tokens or 0)
-            row.cache_write_tokens += sign * (event.cache_write_tokens or 0)
-            row.reasoning_tokens += sign * (event.reasoning_tokens or 0)
+            tokens_in, tokens_out = event.input_tokens, event.output_tokens
+            told_in += tokens_in or 0
+            told_out += tokens_out or 0
+            read += event.cache_read_tokens or 0
+            written += event.cache_write_tokens or 0
+            reasoning += event.reasoning_tokens or 0
             if event.kind is _MODEL_CALL:
-                used_nothing = told_in is None and told_out is None and event.error_type != ""
-                row.model_calls += sign
-                row.usage_known += sign * (told_in is not None or told_out is not None or used_nothing)
-                row.unpriced += sign * (event.cost is None and not used_nothing)
+                told = tokens_in is not None or tokens_out is not None
+                used_nothing = not told and event.error_type != ""
+                calls += 1
+                known += told or used_nothing
+                unpriced += event.cost is None and not used_nothing
+        row.model_calls += sign * calls
+        row.usage_known += sign * known
+        row.unpriced += sign * unpriced
+        row.input_tokens += sign * told_in
+        row.output_tokens += sign * told_out
+        row.cache_read_tokens += sign * read
+        row.cache_write_tokens += sign * written
+        row.reasoning_tokens += sign * reasoning
 
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell."""
