@@ -124,7 +124,9 @@ def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
     text = b"[%b]" % payload.replace(b"\n", b",")
     events = _list_decoder.decode(text)
     if not 0 < len(events) <= EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(f"{len(events)} events in a message; 1 to {EVENTS_PER_MESSAGE} fit")
+        raise msgspec.ValidationError(
+            f"{len(events)} events in a message; it must hold 1 to {EVENTS_PER_MESSAGE}, one JSON array in each line"
+        )
     for event in events:
         if event.start > event.at or event.hash > UINT64_MAX:
             raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")

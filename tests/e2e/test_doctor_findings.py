@@ -11,8 +11,8 @@ from tests.otlp import span, traces
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 5}
 HOURS_AGO_NS = 5 * 3_600 * 1_000_000_000
 TENANTS = 1_010
-KNOWN = "d" * 32
-"""A trace whose task is known."""
+KNOWN, OTHER = "d0c1" * 8, "d0c2" * 8
+"""A trace whose task is known, and one that names it as its task. No other test has them."""
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def findings(lab: Lab) -> dict[str, Check]:
     ]
     lab.land(lab.spans(traces(*priceless)), lab.spans(traces(*many)))
     known = span({"trueup.task.id": "of-all"}, at=now, traceId=KNOWN)
-    naming = span({"trueup.task.id": KNOWN}, at=now, traceId="e" * 32)
-    unnamed = span(at=now, traceId="e" * 32, spanId="1" * 16, parentSpanId="2" * 16)
+    naming = span({"trueup.task.id": KNOWN}, at=now, traceId=OTHER)
+    unnamed = span(at=now, traceId=OTHER, spanId="1" * 16, parentSpanId="2" * 16)
     lab.land(lab.spans(traces(known)))
     lab.land(lab.spans(traces(naming, unnamed)))
     return {check.name: check for check in examine(lab.settings)}

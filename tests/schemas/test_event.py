@@ -47,7 +47,7 @@ def test_a_message_brings_back_its_events() -> None:
 def test_a_message_holds_at_most_so_many_events() -> None:
     full = [encode_line(EVENT)] * EVENTS_PER_MESSAGE
     assert len(decode_message(encode_message(full))[0]) == EVENTS_PER_MESSAGE
-    with pytest.raises(msgspec.ValidationError, match="4097 events in a message; 1 to 4096 fit"):
+    with pytest.raises(msgspec.ValidationError, match="4097 events in a message; it must hold 1 to 4096"):
         decode_message(encode_message([*full, full[0]]))
 
 
