@@ -31,7 +31,7 @@ Nano = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 Bit = Annotated[int, msgspec.Meta(ge=0, le=1)]
 
 
-class Event(msgspec.Struct, array_like=True, gc=False):
+class Event(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
     """Times are microseconds since the epoch, money nano-dollars; "" and None mean: not told."""
 
     hash: Annotated[int, msgspec.Meta(ge=0)]
@@ -122,7 +122,11 @@ def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
     Raises msgspec.DecodeError or ValidationError.
     """
     text = b"[%b]" % payload.replace(b"\n", b",")
-    events = _list_decoder.decode(text)
+    try:
+        events = _list_decoder.decode(text)
+    except msgspec.ValidationError:
+        text = _without_later_fields(text)
+        events = _list_decoder.decode(text)
     if not 0 < len(events) <= EVENTS_PER_MESSAGE:
         raise msgspec.ValidationError(
             f"{len(events)} events in a message; it must hold 1 to {EVENTS_PER_MESSAGE}, one JSON array in each line"
@@ -133,6 +137,11 @@ def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
         if event.root or event.kind in _WORDS:
             _require_words(event)
     return events, text
+
+
+def _without_later_fields(text: bytes) -> bytes:
+    """What a later version adds to events is left out: no column of this one holds it."""
+    return _encoder.encode([e[: len(FIELDS)] if isinstance(e, list) else e for e in msgspec.json.decode(text)])
 
 
 _OUTCOMES = frozenset[str](Outcome)

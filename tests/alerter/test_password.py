@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import urllib3
@@ -44,12 +44,13 @@ def alerter(settings: Settings) -> Iterator[Wait]:
 
     def wait(wanted: Callable[[bool, list[str], float], bool]) -> None:
         for _ in range(1_200):
-            if loop.is_alive():
+            with suppress(urllib3.exceptions.HTTPError):  # it does not listen yet
                 told = json.loads(http.request("GET", f"{url}/readyz").data)
                 metrics = http.request("GET", f"{url}/metrics").data.decode()
                 (evaluations,) = (line for line in metrics.splitlines() if line.startswith("trueup_evaluations_total"))
                 if wanted(told["ready"], told["why"], float(evaluations.split()[1])):
                     return
+            assert loop.is_alive(), "the alerter has ended"
             pause.wait(0.05)
         raise AssertionError("not within a minute")
 

@@ -6,10 +6,13 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.report.story import story
+from schemas.event import encode_line, partition_of
 from tests.e2e.lab import Lab, now_ns
+from tests.events import event
 from tests.otlp import SECOND_NS, logs, record, span, traces
 
 ZEROS = {"tasks_finished": 0, "tasks_abandoned": 0, "tasks_open": 0, "verdict_known": 0, "discrepancies": 0}
@@ -180,6 +183,15 @@ def test_any_text_is_a_task_id_even_when_its_row_must_be_loaded_again(
         found = story(lab.client, task)
         assert found is not None
         assert len(found["events"]) == 2
+
+
+def test_an_event_of_a_later_version_lands_without_what_this_one_does_not_know(lab: Lab) -> None:
+    now = now_ns() // 1_000
+    told = event("later", "of a later version", at=now, start=now)
+    longer = msgspec.json.encode([*msgspec.json.decode(encode_line(told)), "new", {"newer": 1}])
+    kafka = lab.settings.kafka
+    lab.land(lab.put(kafka.actions_topic, longer, partition_of(told.task_id, kafka.partitions)))
+    assert [e["event_id"] for e in lab.events("of a later version")] == ["later"]
 
 
 def test_the_audit_finds_no_difference(lab: Lab) -> None:

@@ -51,8 +51,9 @@ def test_a_message_holds_at_most_so_many_events() -> None:
         decode_message(encode_message([*full, full[0]]))
 
 
-def test_fields_that_a_later_version_adds_are_ignored() -> None:
-    assert decode_message(line()[:-1] + b',"new"]')[0] == [EVENT]
+def test_fields_that_a_later_version_adds_are_ignored_and_not_stored() -> None:
+    later = line()[:-1] + b',"new",{"x":[1]}]'
+    assert decode_message(later + b"\n" + line()) == ([EVENT, EVENT], b"[%b,%b]" % (line(), line()))
 
 
 @pytest.mark.parametrize(
