@@ -1,7 +1,7 @@
 """Raw events on their way into a store and back: a row for all that came in one message, a row for each that is read.
 
-Most messages are stored whole, as they came, and ClickHouse takes them apart: cutting them up here would
-cost a third of what folding them does.
+Most messages are stored whole, as they came, and ClickHouse takes them apart: cutting them up here took 2
+of 11 µs an event (decision 0002).
 """
 
 from __future__ import annotations
