@@ -15,6 +15,8 @@ from tests.e2e.lab import Lab, now_ns
 from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
+pytestmark = pytest.mark.every_broker
+
 WINDOW = 100
 CHANGES = {"kafka": {"partitions": 1}, "limits": {"dead_window": WINDOW}}
 OFF = {"limits": {"dead_window": WINDOW, "dead_share": 1}}
@@ -53,7 +55,6 @@ def committed(lab: Lab, topic: str) -> int:
         return progress.committed({tp: 0})[tp]
 
 
-@pytest.mark.every_broker
 def test_a_wrong_encoding_stops_the_worker_and_what_it_saw_is_read_again_by_the_next(rig: Rig, lab: Lab) -> None:
     fine = lab.all_spans(good(n) for n in range(200))
     worker = rig.start_worker()

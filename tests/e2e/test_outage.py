@@ -1,8 +1,4 @@
-"""ClickHouse goes away in every way it can; the worker holds, says so once, and catches up.
-
-Whichever way it went, the broker sees the same: a consumer that is silent. So it sees that of each run once, for the
-longest of the outages.
-"""
+"""ClickHouse goes away in every way it can; the worker holds, says so once, and catches up."""
 
 from __future__ import annotations
 
@@ -17,7 +13,10 @@ from tests.e2e.lab import Lab, now_ns
 from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
-WAITING_BYTES = 500_000_000
+pytestmark = pytest.mark.every_broker
+
+WAITING_BYTES = 750_000_000
+HELD_BYTES = 300_000_000  # about 200 MB are: two buffers of 64 MB, what is fetched, what is folded
 AWAY, BACK = "ClickHouse is away", "ClickHouse is back"
 
 
@@ -80,7 +79,6 @@ def test_the_worker_holds_says_so_once_and_catches_up(rig: Rig, lab: Lab, worker
     holds(rig, lab, worker, fault, *FAULTS[fault])
 
 
-@pytest.mark.every_broker
 def test_the_worker_holds_while_the_server_is_frozen(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
     holds(rig, lab, worker, "a frozen server", freeze, thaw)
 
@@ -132,7 +130,6 @@ def test_a_table_that_is_not_there_is_told_with_the_fix_and_waited_for(
     assert lab.task("without its table")["claim"] == "success"
 
 
-@pytest.mark.every_broker
 def test_its_memory_does_not_grow_with_what_waits(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
     """The messages are as large as Trueup's own, and none of any use: what they cost is their bytes."""
     before, held, sent = worker.memory, 0, 0
@@ -144,11 +141,10 @@ def test_its_memory_does_not_grow_with_what_waits(rig: Rig, lab: Lab, worker: Wo
             held = max(held, worker.memory - before)
     finally:
         rig.proxy.pass_on()
-    assert held < WAITING_BYTES / 3
+    assert held < HELD_BYTES
     lab.land()
 
 
-@pytest.mark.every_broker
 def test_a_worker_that_is_told_to_stop_during_an_outage_does_so_and_the_next_one_goes_on(
     rig: Rig, lab: Lab, worker: WorkerProcess
 ) -> None:
@@ -166,7 +162,6 @@ def test_a_worker_that_is_told_to_stop_during_an_outage_does_so_and_the_next_one
     assert lab.task("across a stop")["claim"] == "success"
 
 
-@pytest.mark.every_broker
 def test_nothing_is_lost_or_counted_twice(lab: Lab) -> None:
     found = lab.audit()
     assert (found.differences, found.skipped) == ([], 0)
