@@ -12,7 +12,7 @@ from schemas.event import EVENTS_PER_MESSAGE, Event
 from schemas.rows import DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.units import MINUTE_US
 from schemas.words import TaskStatus
-from sinks.port import OpenTasks
+from sinks.port import OpenTasks, Stored
 from sinks.raw import decode_row
 
 
@@ -88,8 +88,13 @@ class MemoryStore:
                 found[task_id].append((seq, event))
         return found
 
-    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
-        return {task_id for p, ids in task_ids.items() for task_id in ids if (p, task_id) in self.task_rows}
+    def stored(self, task_ids: Mapping[int, Collection[str]]) -> list[Stored]:
+        found = []
+        for partition, ids in task_ids.items():
+            rows = self.tasks(partition, ids)
+            events = self.events(partition, {row.task_id: row.seq for row in rows})
+            found += [Stored(row, events[row.task_id]) for row in rows]
+        return found
 
     def newest_window(self, partition: int) -> int:
         return max((key.minute for p, key in self.window_rows if p == partition), default=-1)

@@ -67,6 +67,14 @@ class OpenTasks(NamedTuple):
     """In the same order."""
 
 
+class Stored(NamedTuple):
+    """A task as it is in the store."""
+
+    row: TaskRow
+    events: list[tuple[int, Event]]
+    """Its raw events with their seq, up to the row's."""
+
+
 WRITE_ORDER = ("events", "windows", "tasks", "dead_letters", "envelopes")
 
 
@@ -88,8 +96,8 @@ class Store(Protocol):
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         """Task id -> its raw events with their seq, up to the seq given for the task."""
 
-    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
-        """Those of the tasks, by partition, that exist. One cheap question for all partitions of a batch."""
+    def stored(self, task_ids: Mapping[int, Collection[str]]) -> list[Stored]:
+        """Those of the tasks, by partition, that exist. One question for a batch; a cheap one if none does."""
 
     def newest_window(self, partition: int) -> int:
         """The greatest minute of any window of a partition; -1 when there is none."""

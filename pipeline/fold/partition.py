@@ -26,7 +26,7 @@ from pipeline.fold.waiting import Waiting
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
-from sinks.port import OpenTasks, Snapshot, Store
+from sinks.port import OpenTasks, Snapshot, Store, Stored
 from sinks.raw import raw_row
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
@@ -64,20 +64,19 @@ class PartitionFold:
 
     # --- what its owner calls ---------------------------------------------------------------------
 
-    def fold(self, batch: Batch, new: Collection[str] = ()) -> Snapshot:
+    def fold(self, batch: Batch, asked: Collection[str] = (), found: Collection[Stored] = ()) -> Snapshot:
         """Apply messages and return what must be written before they are acked.
 
-        `new`: tasks of `unheld` that the store does not have; it is not asked for them again. What the store
-        raises comes through; the same call may be made again.
+        `asked`: what `unheld` said; `found`: those of them that the store has. It is not asked for them again. What
+        the store raises comes through; the same call may be made again.
         """
-        self._evict()
         while True:
             fresh = not self._loaded
             try:
                 if fresh:
                     self._settled()
                     self._start_afresh()
-                return self._apply(batch, fresh, () if fresh else new)
+                return self._apply(batch, fresh, *(((), ()) if fresh else (asked, found)))
             except _Ahead:
                 self._forget()
             except BaseException:
@@ -85,7 +84,8 @@ class PartitionFold:
                 raise
 
     def unheld(self, batch: Batch) -> list[str]:
-        """The tasks of a batch that are not in memory; none before anything is loaded."""
+        """The tasks of a batch that are not in memory; none before anything is loaded. Makes room for them."""
+        self._evict()
         return [task_id for task_id in batch.task_ids if task_id not in self._tasks] if self._loaded else []
 
     def written(self, position: int) -> None:
@@ -110,19 +110,21 @@ class PartitionFold:
         self._waiting = Waiting(stored)
         self._loaded = True
 
-    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
+    def _load_tasks(
+        self, task_ids: Iterable[str], fresh: bool, asked: Collection[str], found: Collection[Stored]
+    ) -> None:
         """Bring in the tasks that a batch touches, each with its evidence."""
         tasks = self._tasks
         missing = [task_id for task_id in task_ids if task_id not in tasks]
-        asked = [task_id for task_id in missing if task_id not in new] if new else missing
-        rows = self._store.tasks(self.partition, asked) if asked else []
-        self._check(rows, fresh)
-        rows += [tasks[i].row for i in task_ids if i in tasks and not tasks[i].evidence]
-        if rows:
-            upto = {row.task_id: row.seq for row in rows}
-            events = self._store.events(self.partition, upto)
-            for row in rows:
-                self._hold(rebuild(row, events.get(row.task_id, ())))
+        unasked = set(missing).difference(asked)
+        stored = [*found, *(self._store.stored({self.partition: unasked}) if unasked else ())]
+        self._check([row for row, _ in stored], fresh)
+        bare = [tasks[i].row for i in task_ids if i in tasks and not tasks[i].evidence]
+        if bare:
+            events = self._store.events(self.partition, {row.task_id: row.seq for row in bare})
+            stored += [Stored(row, events[row.task_id]) for row in bare]
+        for row, told in stored:
+            self._hold(rebuild(row, told))
         for task_id in missing:
             if task_id not in tasks:
                 tasks[task_id] = Task(TaskRow(self.partition, self.epoch, task_id))
@@ -181,7 +183,7 @@ class PartitionFold:
 
     # --- applying ---------------------------------------------------------------------------------
 
-    def _apply(self, batch: Batch, fresh: bool, new: Collection[str]) -> Snapshot:
+    def _apply(self, batch: Batch, fresh: bool, asked: Collection[str], found: Collection[Stored]) -> Snapshot:
         self._fresh = fresh
         self._refused: list[int] = []
         self._forwards: list[tuple[str, bytes]] = []
@@ -189,7 +191,7 @@ class PartitionFold:
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
         self._unsettled: dict[str, WindowKey | None] = {}
-        self._load_tasks(batch.task_ids, fresh, new)
+        self._load_tasks(batch.task_ids, fresh, asked, found)
         self._load_due(batch.messages, fresh)
         self._load_repairs(batch.messages, fresh)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new

@@ -24,7 +24,7 @@ from pipeline.worker.patient import Patient
 from schemas.event import EVENTS_PER_MESSAGE, decode_message, partition_of
 from schemas.rows import DeadLetter
 from schemas.words import Reason
-from sinks.port import Snapshot, Store, write
+from sinks.port import Snapshot, Store, Stored, write
 
 
 class Arrival(NamedTuple):
@@ -138,12 +138,14 @@ class Folding:
             work = [(self._fold_of(p, by_partition[p][0].offset), by_partition[p]) for p in some]
             ready = [(fold, self._batch(fold, came, snapshot)) for fold, came in work]
             unheld = {fold.partition: fold.unheld(batch) for fold, batch in ready}
-            asked.append((ready, unheld, self._asking.submit(self.patient.stored_tasks, unheld)))
+            asked.append((ready, unheld, self._asking.submit(self.patient.stored, unheld)))
         for ready, unheld, answer in asked:
-            stored = answer.result()
+            found: dict[int, list[Stored]] = {}
+            for stored in answer.result():
+                found.setdefault(stored.row.partition, []).append(stored)
             for fold, batch in ready:
                 if batch.messages:
-                    snapshot.extend(fold.fold(batch, set(unheld[fold.partition]) - stored))
+                    snapshot.extend(fold.fold(batch, unheld[fold.partition], found.get(fold.partition, ())))
                     self.events += sum(len(m.events) for m in batch.messages)
                 positions[fold.partition] = fold.position
         return snapshot, positions

@@ -11,7 +11,7 @@ import structlog
 
 from schemas.event import Event
 from schemas.rows import TaskRow, WindowKey, WindowRow
-from sinks.port import Barred, OpenTasks, Store, Transient
+from sinks.port import Barred, OpenTasks, Store, Stored, Transient
 
 log = structlog.get_logger()
 Result = TypeVar("Result")
@@ -63,8 +63,8 @@ class Patient:
     def events(self, partition: int, upto: Mapping[str, int]) -> dict[str, list[tuple[int, Event]]]:
         return self._insist(lambda: self._store.events(partition, upto))
 
-    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
-        return self._insist(lambda: self._store.stored_tasks(task_ids))
+    def stored(self, task_ids: Mapping[int, Collection[str]]) -> list[Stored]:
+        return self._insist(lambda: self._store.stored(task_ids))
 
     def newest_window(self, partition: int) -> int:
         return self._insist(lambda: self._store.newest_window(partition))

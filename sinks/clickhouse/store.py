@@ -13,7 +13,7 @@ from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Rep
 from schemas.words import TaskStatus
 from sinks.clickhouse.client import Asked, insert_lines, insert_raw_statement, insert_statement, select_lines
 from sinks.clickhouse.connection import Connection
-from sinks.port import Barred, OpenTasks
+from sinks.port import Barred, OpenTasks, Stored
 from sinks.raw import decode_raw
 
 RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
@@ -28,6 +28,7 @@ TABLES = {
 }
 
 _task_decoder = msgspec.json.Decoder(TaskRow)
+_key_decoder = msgspec.json.Decoder(tuple[int, str])
 _open_decoder = msgspec.json.Decoder(OpenTasks)
 
 
@@ -41,8 +42,8 @@ _OPEN = """SELECT workflow, max(seq), arraySort(groupArray(last_seen) AS seen),
 FROM task_rows FINAL
 WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND status = {status:String}
 GROUP BY workflow"""
-_EVENTS = f"""SELECT {_list(RAW_COLUMNS)} FROM raw_events
-WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}} AND task_id IN asked"""  # noqa: S608
+_RAW = f"SELECT {_list(RAW_COLUMNS)} FROM raw_events WHERE epoch = {{e:UInt16}}"  # noqa: S608
+_EVENTS = f"{_RAW} AND partition = {{p:UInt16}} AND task_id IN asked"
 _WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
 WHERE epoch = {{e:UInt16}} AND partition = {{p:UInt16}}
 AND (workflow, minute) IN asked"""  # noqa: S608
@@ -56,8 +57,10 @@ _FRONTIER = """SELECT max(toInt64(seq)), count() FROM (
     SELECT seq FROM task_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}
 )"""
 
-_STORED = """SELECT DISTINCT task_id FROM task_rows
-WHERE epoch = {e:UInt16} AND (partition, task_id) IN asked"""
+_OF_ANY = "(partition, task_id) IN asked"
+_KNOWN = f"SELECT DISTINCT partition, task_id FROM task_rows WHERE epoch = {{e:UInt16}} AND {_OF_ANY}"  # noqa: S608
+_TASKS_OF_ANY = f"SELECT {_list(TASK_COLUMNS)} FROM task_rows FINAL WHERE epoch = {{e:UInt16}} AND {_OF_ANY}"  # noqa: S608
+_EVENTS_OF_ANY = f"{_RAW} AND {_OF_ANY}"
 _NEWEST = "SELECT max(minute), count() FROM window_rows WHERE epoch = {e:UInt16} AND partition = {p:UInt16}"
 
 
@@ -125,13 +128,22 @@ class ClickHouseStore:
                 found[event.task_id].append((seq, event))
         return found
 
-    def stored_tasks(self, task_ids: Mapping[int, Collection[str]]) -> set[str]:
+    def stored(self, task_ids: Mapping[int, Collection[str]]) -> list[Stored]:
         keys = [(partition, task_id) for partition, ids in task_ids.items() for task_id in ids]
-        if not keys:
-            return set()
+        known = [_key_decoder.decode(line) for line in self._select_of(_KNOWN, keys)]
+        rows = [_task_decoder.decode(line) for line in self._select_of(_TASKS_OF_ANY, known)]
+        found = {(row.partition, row.task_id): Stored(row, []) for row in rows}
+        for line in self._select_of(_EVENTS_OF_ANY, found):
+            partition, seq, event = decode_raw(line)
+            row, events = found[partition, event.task_id]
+            if seq <= row.seq:
+                events.append((seq, event))
+        return list(found.values())
+
+    def _select_of(self, sql: str, keys: Collection[tuple[int, str]]) -> list[bytes]:
+        """Ask about tasks of any partitions; not at all about none. Most tasks of a batch are new to the store."""
         asked = Asked(("partition UInt16", "task_id String"), keys)
-        lines = self._select(_STORED, {"e": self._epoch}, asked)
-        return {task_id for line in lines for (task_id,) in [msgspec.json.decode(line)]}
+        return self._select(sql, {"e": self._epoch}, asked) if keys else []
 
     def newest_window(self, partition: int) -> int:
         (line,) = self._select(_NEWEST, self._where(partition))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.fold.facts import Change
@@ -61,10 +61,10 @@ class NewestWindowBeforeTasks(PartitionFold):
 
     _early = -1
 
-    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, *asked: Any) -> None:
         if fresh:
             self._early = self._store.newest_window(self.partition)
-        super()._load_tasks(task_ids, fresh, new)
+        super()._load_tasks(task_ids, fresh, *asked)
 
     def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
         if fresh:
@@ -150,9 +150,9 @@ class EvictsUnwritten(PartitionFold):
 class KnowsLaterEvents(PartitionFold):
     """The ids of a task are those of all its raw events, also of those beyond its row."""
 
-    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, new: Collection[str] = ()) -> None:
+    def _load_tasks(self, task_ids: Iterable[str], fresh: bool, *asked: Any) -> None:
         wanted = [i for i in task_ids if i not in self._tasks or not self._tasks[i].evidence]
-        super()._load_tasks(task_ids, fresh, new)
+        super()._load_tasks(task_ids, fresh, *asked)
         for task_id, events in self._store.events(self.partition, dict.fromkeys(wanted, 2**62)).items():
             self._tasks[task_id].ids.update(event.hash for _, event in events)
 

@@ -110,11 +110,11 @@ def store_away_in_the_middle_of_a_batch(w: World) -> None:
     w.append(ROOT_B)
     w.fold()
     w.append(COMPLAINS_A, Spec("root", "c", at=-MINUTE))
-    w.fold(1, [NOTHING, NOTHING, NOTHING, Meanwhile(fails=True)])
+    w.fold(1, [NOTHING, Meanwhile(fails=True)])
 
 
 def former_owner_writes_between_windows_and_tasks(w: World) -> None:
-    """The loads: which tasks are stored; windows, if they are loaded first; the frontier; open tasks; tasks."""
+    """The loads: the tasks not held, none; windows, if they are loaded first; the frontier; open tasks; tasks."""
     w.append(ROOT_A)
     w.append(ROOT_B)
     w.fold()
@@ -154,7 +154,7 @@ def former_owner_is_ahead(w: World) -> None:
 def former_owner_gives_up_between_the_loads(w: World) -> None:
     """One clock gives up a task in each of two minutes. The later minute is written, and its seq is the frontier.
 
-    The loads: which tasks are stored; the frontier; open tasks; tasks; those that are due; the newest minute; a window.
+    Loads: the tasks not held, none; the frontier; open tasks; tasks; those that are due; the newest minute; a window.
     The rest is written before the next one, of the earlier minute; or when that is loaded, and those that are due next.
     """
     w.append(STEP_A, Spec("step", "c", at=MINUTE))
@@ -273,8 +273,9 @@ class _Asked(MemoryStore):
         self.asked: list[list[str]] = []
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
-        self.asked.append(list(task_ids))
-        return super().tasks(partition, self.asked[-1])
+        ids = list(task_ids)
+        self.asked += [ids] if ids else []
+        return super().tasks(partition, ids)
 
 
 def _taken_over(tasks: str) -> tuple[World, _Asked]:

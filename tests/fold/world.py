@@ -247,8 +247,7 @@ class Owner:
         self._loads = 0
         try:
             unheld = self._fold.unheld(batch)
-            stored = self.stored_tasks({PARTITION: unheld})
-            snapshot = self._fold.fold(batch, set(unheld) - stored)
+            snapshot = self._fold.fold(batch, unheld, self.stored({PARTITION: unheld}))
         except Transient:
             return
         self.next_offset = entries[-1].offset + 1

@@ -46,7 +46,7 @@ def test_what_was_never_written_is_absent(store: Store) -> None:
     assert store.tasks(0, ["a"]) == []
     assert store.windows(0, [KEY]) == []
     assert store.events(0, {"a": 5}) == {"a": []}
-    assert store.stored_tasks({0: ["a"]}) == set()
+    assert store.stored({0: ["a"]}) == []
     assert store.newest_window(0) == -1
 
 
@@ -54,7 +54,7 @@ def test_asking_for_nothing_gives_nothing(store: Store) -> None:
     assert store.tasks(0, []) == []
     assert store.windows(0, []) == []
     assert store.events(0, {}) == {}
-    assert store.stored_tasks({}) == set()
+    assert store.stored({}) == store.stored({0: []}) == []
 
 
 @pytest.mark.parametrize("table", WRITE_ORDER)
@@ -140,8 +140,17 @@ def test_partitions_know_nothing_of_each_other(store: Store) -> None:
     assert store.events(0, {"a": 9}) == {"a": []}
     assert store.newest_window(0) == -1
     assert store.newest_window(1) == KEY.minute
-    assert store.stored_tasks({0: ["a"]}) == set()
-    assert store.stored_tasks({1: ["a", "b"]}) == {"a"}
+    assert store.stored({0: ["a"]}) == []
+
+
+def test_tasks_of_many_partitions_come_at_once_each_with_its_events_up_to_its_row(store: Store) -> None:
+    rows = [task("a", 7), task("a", 9, 1), task("b", 6, 2)]
+    store.write("tasks", [row.line() for row in [task("a", 3), *rows]])
+    events = [raw("a", 2, "w"), raw("a", 7, "x"), raw("a", 8, "beyond"), raw("a", 9, "y", 1), raw("c", 1, "z", 2)]
+    store.write("events", events)
+    found = sorted(store.stored({0: ["a", "b"], 1: ["a"], 2: ["b", "c"]}), key=lambda each: each.row.partition)
+    assert [row for row, _ in found] == rows
+    assert [sorted((seq, e.event_id) for seq, e in told) for _, told in found] == [[(2, "w"), (7, "x")], [(9, "y")], []]
 
 
 def test_open_tasks_are_those_whose_newest_row_is_open(store: Store) -> None:
