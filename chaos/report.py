@@ -77,7 +77,7 @@ def brokers(number: int) -> str:
 
 def _verdict(outcome: Outcome) -> str:
     if not outcome.decided:
-        return f"**Undecided: {len(outcome.done)} of {len(outcome.plan)} faults were done.** Nothing was found wrong."
+        return f"**Undecided: {outcome.too_little}.** Nothing was found wrong."
     if outcome.survived:
         return "**Nothing was lost and nothing differs.**"
     return f"**{outcome.differences} differences.** {outcome.stalled}".strip()

@@ -27,6 +27,8 @@ Say = Callable[[str], None]
 PATIENCE_SECONDS = 180.0
 LEAST_DONE = 0.75
 """Share of the planned faults that must have been done, or the run says nothing."""
+LEAST_PAUSED = 2
+"""Of so many paused workers one must have written as a stale owner, or the run says nothing: that is what it is for."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,18 @@ class Outcome:
         return math.ceil(LEAST_DONE * len(self.plan))
 
     @property
+    def too_little(self) -> str:
+        """Why the run says nothing, if it found nothing wrong; empty where enough was done."""
+        if len(self.done) < self.least:
+            return f"{len(self.done)} of {len(self.plan)} faults were done"
+        if (paused := self.faults[Kind.WORKER_PAUSED]) >= LEAST_PAUSED and not self.stale_writers:
+            return f"of {paused} paused workers none woke as a stale owner that wrote"
+        return ""
+
+    @property
     def decided(self) -> bool:
         """Whether enough was done for what was found to mean something; what is wrong is always something."""
-        return not self.survived or len(self.done) >= self.least
+        return not self.survived or not self.too_little
 
     @property
     def survived(self) -> bool:

@@ -85,6 +85,17 @@ def test_a_run_with_too_few_faults_says_nothing_and_one_with_a_difference_always
     assert "**1 differences.**" in markdown(wrong)
 
 
+def test_a_run_in_which_no_stale_owner_wrote_says_nothing() -> None:
+    given = outcome()
+    paused = [NOT_DONE._replace(at=at, kind=Kind.WORKER_PAUSED) for at in (40.0, 60.0)]
+    given.plan, given.done = paused, dict.fromkeys(paused, "worker-1")
+    given.stale_writers = 1
+    assert given.decided
+    given.stale_writers = 0
+    assert not given.decided
+    assert "of 2 paused workers none woke as a stale owner that wrote" in markdown(given)
+
+
 def test_brokers_that_ended_by_themselves_are_told() -> None:
     given = outcome()
     assert "Brokers ended" not in markdown(given)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.lab import Lab, now_ns
+from tests.e2e.lab import Lab, Place, now_ns
 from tests.e2e.rig import Rig, WorkerProcess, eventually
 from tests.otlp import span, traces
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.every_broker
 
 WAITING_BYTES = 750_000_000
 HELD_BYTES = 300_000_000  # about 200 MB are: two buffers of 64 MB, what is fetched, what is folded
+MINUTES_AWAY = 5
 AWAY, BACK = "ClickHouse is away", "ClickHouse is back"
 
 
@@ -103,6 +105,32 @@ def holds(rig: Rig, lab: Lab, worker: WorkerProcess, fault: str, begin: Fault, e
     assert outages(worker) == (before[0] + 1, before[1] + 1)
     assert worker.metric("trueup_rebalances_total") == rebalances
     assert "clickhouse_connect" not in worker.text
+
+
+@pytest.mark.long
+def test_it_holds_for_minutes_and_keeps_its_place_in_the_group(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
+    """What is frozen takes nothing and refuses nothing: the hardest outage to notice."""
+    lab.land(lab.spans(task("before minutes")))
+    before, held, rebalances = outages(worker), worker.memory, worker.metric("trueup_rebalances_total")
+    places: list[Place] = []
+
+    def gone_for_minutes() -> bool:
+        places.append(lab.spans(task(f"minutes {len(places)}")))
+        away = re.search(r"away for (\d+)", str(worker.ready()))
+        return away is not None and int(away[1]) >= MINUTES_AWAY * 60
+
+    freeze(rig)
+    try:
+        eventually(gone_for_minutes, "ClickHouse has been away for minutes", seconds=MINUTES_AWAY * 60 + 60)
+        grown = worker.memory - held
+    finally:
+        thaw(rig)
+    lab.land(*places)
+    assert grown < HELD_BYTES
+    claimed = "SELECT count() FROM tasks WHERE startsWith(task_id, 'minutes ') AND claim = 'success'"
+    assert rig.client.command(claimed) == len(places)
+    assert outages(worker) == (before[0] + 1, before[1] + 1)
+    assert worker.metric("trueup_rebalances_total") == rebalances
 
 
 def test_an_insert_that_is_cut_in_the_middle_is_done_again(rig: Rig, lab: Lab, worker: WorkerProcess) -> None:
