@@ -96,6 +96,14 @@ class MemoryStore:
             found += [Stored(row, events[row.task_id]) for row in rows]
         return found
 
+    def tasks_beyond(self, partition: int, seq: int, most: int) -> list[TaskRow]:
+        rows = [row for row in self.task_rows.values() if row.partition == partition and row.seq > seq]
+        return [_copy_task(row) for row in sorted(rows, key=attrgetter("seq"))[:most]]
+
+    def windows_beyond(self, partition: int, seq: int, most: int) -> list[WindowRow]:
+        rows = [row for (p, _), row in self.window_rows.items() if p == partition and row.seq > seq]
+        return self.windows(partition, [row.key for row in sorted(rows, key=attrgetter("seq"))[:most]])
+
     def newest_window(self, partition: int) -> int:
         return max((key.minute for p, key in self.window_rows if p == partition), default=-1)
 

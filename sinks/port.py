@@ -99,6 +99,12 @@ class Store(Protocol):
     def stored(self, task_ids: Mapping[int, Collection[str]]) -> list[Stored]:
         """Those of the tasks, by partition, that exist. One question for a batch; a cheap one if none does."""
 
+    def tasks_beyond(self, partition: int, seq: int, most: int) -> list[TaskRow]:
+        """Those of a partition whose row is beyond a place of its log; if they are more than `most`, the first."""
+
+    def windows_beyond(self, partition: int, seq: int, most: int) -> list[WindowRow]:
+        """The same of windows; those of a minute and workflow come together, so they may be a few more."""
+
     def newest_window(self, partition: int) -> int:
         """The greatest minute of any window of a partition; -1 when there is none."""
 

@@ -15,31 +15,24 @@ Only finished and abandoned tasks are in a window, so the events of an open task
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Sequence
 
-from pipeline.fold.facts import Change, empty_window, facts, window_of
+from pipeline.fold.facts import Change, facts, window_of
+from pipeline.fold.held import Ahead, Held
 from pipeline.fold.message import Arrived, Batch, Message, Repair
 from pipeline.fold.repair import Repairs
-from pipeline.fold.task import Task, rebuild
-from pipeline.fold.waiting import Waiting
+from pipeline.fold.task import Task
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
-from sinks.port import OpenTasks, Snapshot, Store, Stored
+from sinks.port import Snapshot, Store, Stored
 from sinks.raw import raw_row
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
-ROWS_AT_ONCE = 10_000
-"""Tasks that are asked for in one query when a clock gives up very many."""
 
 
-class _Ahead(Exception):
-    """A stored row is further than we are: another owner has written it."""
-
-
-class PartitionFold:
-    """The state of one partition. Not thread-safe; `fold` and `written` may come from different threads."""
+class PartitionFold(Held):
+    """The fold of one partition. Not thread-safe; `fold` and `written` may come from different threads."""
 
     def __init__(
         self,
@@ -55,12 +48,8 @@ class PartitionFold:
         """`next_offset`: of the first message to come. `keep`: closed tasks held in memory; windows, as many
         unless `keep_windows` says otherwise.
         `settled` returns when every snapshot taken so far is written."""
-        self.partition, self.epoch, self._store = partition, epoch, store
-        self._keep, self._settled = keep, settled
-        self.position = next_offset * EVENTS_PER_MESSAGE - 1
-        self.durable = self.position
-        self._keep_windows = keep if keep_windows is None else keep_windows
-        self._forget()
+        super().__init__(partition, store, epoch, next_offset, keep, keep if keep_windows is None else keep_windows)
+        self._settled = settled
 
     # --- what its owner calls ---------------------------------------------------------------------
 
@@ -77,109 +66,16 @@ class PartitionFold:
                     self._settled()
                     self._start_afresh()
                 return self._apply(batch, fresh, *(((), ()) if fresh else (asked, found)))
-            except _Ahead:
+            except Ahead:
                 self._forget()
             except BaseException:
                 self._forget()  # a part of the batch is in the rows
                 raise
 
     def unheld(self, batch: Batch) -> list[str]:
-        """The tasks of a batch that are not in memory; none before anything is loaded. Makes room for them."""
+        """The tasks of a batch that are to be asked for; none before anything is loaded. Makes room for them."""
         self._evict()
-        return [task_id for task_id in batch.task_ids if task_id not in self._tasks] if self._loaded else []
-
-    def written(self, position: int) -> None:
-        """Every snapshot up to `position` is durable: rows up to there may leave memory."""
-        self.durable = max(self.durable, position)
-
-    # --- loading ----------------------------------------------------------------------------------
-
-    def _forget(self) -> None:
-        self._tasks: dict[str, Task] = {}
-        self._closed: dict[str, None] = {}  # those that are not open, the last touched last
-        self._windows: dict[WindowKey, WindowRow] = {}
-        self._waiting = Waiting()
-        self._loaded = False
-        self.frontier = self._newest_window = -1
-
-    def _start_afresh(self) -> None:
-        self._forget()
-        self.frontier = self._store.frontier(self.partition)
-        stored = self._store.open_tasks(self.partition)
-        self._check(stored, fresh=True)
-        self._waiting = Waiting(stored)
-        self._loaded = True
-
-    def _load_tasks(
-        self, task_ids: Iterable[str], fresh: bool, asked: Collection[str], found: Collection[Stored]
-    ) -> None:
-        """Bring in the tasks that a batch touches, each with its evidence."""
-        tasks = self._tasks
-        missing = [task_id for task_id in task_ids if task_id not in tasks]
-        unasked = set(missing).difference(asked)
-        stored = [*found, *(self._store.stored({self.partition: unasked}) if unasked else ())]
-        self._check([row for row, _ in stored], fresh)
-        bare = [tasks[i].row for i in task_ids if i in tasks and not tasks[i].evidence]
-        if bare:
-            events = self._store.events(self.partition, {row.task_id: row.seq for row in bare})
-            stored += [Stored(row, events[row.task_id]) for row in bare]
-        for row, told in stored:
-            self._hold(rebuild(row, told))
-        for task_id in missing:
-            if task_id not in tasks:
-                tasks[task_id] = Task(TaskRow(self.partition, self.epoch, task_id))
-
-    def _load_due(self, messages: Sequence[Message], fresh: bool) -> None:
-        """Bring in the tasks that a clock of the batch may give up. For that their rows are enough."""
-        due = [i for m in messages if m.clock for i in self._waiting.take_stored(m.clock) if i not in self._tasks]
-        for start in range(0, len(due), ROWS_AT_ONCE):
-            rows = self._store.tasks(self.partition, due[start : start + ROWS_AT_ONCE])
-            self._check(rows, fresh)
-            for row in rows:
-                self._hold(Task(row, evidence=False))
-
-    def _hold(self, task: Task) -> None:
-        task.placed = facts(task.row)
-        self._tasks[task.row.task_id] = task
-        self._note_status(task)
-        if task.row.status == _OPEN:
-            self._waiting.watch(task.row)
-
-    def _note_status(self, task: Task) -> None:
-        task_id = task.row.task_id
-        self._closed.pop(task_id, None)
-        if task.row.status != _OPEN:
-            self._closed[task_id] = None
-            self._waiting.leave(task_id)
-
-    def _load_windows(self, keys: Iterable[WindowKey], fresh: bool) -> None:
-        """Bring in windows. One of a later minute than any that was stored or has left memory is new."""
-        missing = [key for key in keys if key not in self._windows]
-        asked = [key for key in missing if key.minute <= self._newest_window]
-        if asked:
-            rows = self._store.windows(self.partition, asked)
-            self._check(rows, fresh)
-            self._windows.update((row.key, row) for row in rows)
-        for key in missing:
-            if key not in self._windows:
-                self._windows[key] = empty_window(key)
-
-    def _check(self, rows: Iterable[TaskRow | WindowRow | OpenTasks], fresh: bool) -> None:
-        allowed = max(self.position, self.frontier) if fresh else self.position
-        if any(row.seq > allowed for row in rows):
-            raise _Ahead
-
-    def _evict(self) -> None:
-        """Drop rows that are too many and written: of tasks those that are not open, the longest idle first."""
-        excess = len(self._closed) - self._keep
-        for task_id in list(islice(self._closed, max(0, excess))):
-            if self._tasks[task_id].row.seq <= self.durable:
-                del self._tasks[task_id], self._closed[task_id]
-        if len(self._windows) > self._keep_windows:
-            unused = [key for key, window in self._windows.items() if window.seq <= self.durable]
-            for key in unused[: len(self._windows) - self._keep_windows + self._keep_windows // 5]:
-                del self._windows[key]
-                self._newest_window = max(self._newest_window, key.minute)
+        return self._missing(batch.task_ids) if self._loaded else []
 
     # --- applying ---------------------------------------------------------------------------------
 
@@ -195,6 +91,9 @@ class PartitionFold:
         self._load_due(batch.messages, fresh)
         self._load_repairs(batch.messages, fresh)
         if fresh:  # after the tasks: a window that one of them feeds must not be taken for new
+            if self.frontier > self.position:
+                self._load_tasks_beyond()
+                self._load_windows_beyond()
             self._newest_window = self._store.newest_window(self.partition)
         if batch.messages and batch.messages[0].first <= self.frontier:
             self._apply_one_by_one(batch.messages)
@@ -374,9 +273,10 @@ class PartitionFold:
             ],
             windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],
             tasks=[task.row.line() for task in self._dirty_tasks.values()],
-            envelopes=[
-                Envelope(partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead).line()
-                for m in messages
-            ],
+            envelopes=[_envelope(partition, epoch, m) for m in messages],
             forwards=self._forwards,
         )
+
+
+def _envelope(partition: int, epoch: int, m: Message) -> bytes:
+    return Envelope(partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead).line()

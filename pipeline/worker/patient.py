@@ -66,6 +66,12 @@ class Patient:
     def stored(self, task_ids: Mapping[int, Collection[str]]) -> list[Stored]:
         return self._insist(lambda: self._store.stored(task_ids))
 
+    def tasks_beyond(self, partition: int, seq: int, most: int) -> list[TaskRow]:
+        return self._insist(lambda: self._store.tasks_beyond(partition, seq, most))
+
+    def windows_beyond(self, partition: int, seq: int, most: int) -> list[WindowRow]:
+        return self._insist(lambda: self._store.windows_beyond(partition, seq, most))
+
     def newest_window(self, partition: int) -> int:
         return self._insist(lambda: self._store.newest_window(partition))
 

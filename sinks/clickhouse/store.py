@@ -40,8 +40,17 @@ _TASKS = f"SELECT {_list(TASK_COLUMNS)} FROM task_rows FINAL WHERE epoch = {{e:U
 _OPEN = """SELECT workflow, max(seq), arraySort(groupArray(last_seen) AS seen),
     arraySort((task_id, at) -> at, groupArray(task_id), seen)
 FROM task_rows FINAL
-WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND status = {status:String}
+WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND status = {status:String} AND task_id IN (
+    SELECT task_id FROM task_rows
+    WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND status = {status:String}
+)
 GROUP BY workflow"""
+_TASKS_BEYOND = """SELECT task_id FROM task_rows
+WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND seq > {seq:Int64}
+GROUP BY task_id ORDER BY max(seq) LIMIT {most:UInt32}"""
+_WINDOWS_BEYOND = """SELECT workflow, minute FROM window_rows
+WHERE epoch = {e:UInt16} AND partition = {p:UInt16} AND seq > {seq:Int64}
+GROUP BY workflow, minute ORDER BY max(seq) LIMIT {most:UInt32}"""
 _RAW = f"SELECT {_list(RAW_COLUMNS)} FROM raw_events WHERE epoch = {{e:UInt16}}"  # noqa: S608
 _EVENTS = f"{_RAW} AND partition = {{p:UInt16}} AND task_id IN asked"
 _WINDOWS = f"""SELECT {_list(WINDOW_COLUMNS)} FROM window_rows FINAL
@@ -145,6 +154,14 @@ class ClickHouseStore:
         asked = Asked(("partition UInt16", "task_id String"), keys)
         return self._select(sql, {"e": self._epoch}, asked) if keys else []
 
+    def tasks_beyond(self, partition: int, seq: int, most: int) -> list[TaskRow]:
+        lines = self._select(_TASKS_BEYOND, {**self._where(partition), "seq": seq, "most": most})
+        return self.tasks(partition, [task_id for line in lines for (task_id,) in [msgspec.json.decode(line)]])
+
+    def windows_beyond(self, partition: int, seq: int, most: int) -> list[WindowRow]:
+        lines = self._select(_WINDOWS_BEYOND, {**self._where(partition), "seq": seq, "most": most})
+        return [row for row in self._windows(partition, map(msgspec.json.decode, lines)) if row.seq > seq]
+
     def newest_window(self, partition: int) -> int:
         (line,) = self._select(_NEWEST, self._where(partition))
         newest, windows = msgspec.json.decode(line)
@@ -154,9 +171,16 @@ class ClickHouseStore:
         wanted = set(keys)
         if not wanted:
             return []
-        asked = Asked(("workflow String", "minute UInt32"), {(key.workflow, key.minute) for key in wanted})
-        rows = [WindowRow.from_line(line)[1] for line in self._select(_WINDOWS, self._where(partition), asked)]
-        return [row for row in rows if row.key in wanted]
+        return [
+            row for row in self._windows(partition, {(key.workflow, key.minute) for key in wanted}) if row.key in wanted
+        ]
+
+    def _windows(self, partition: int, places: Iterable[tuple[str, int]]) -> list[WindowRow]:
+        """All windows of some (workflow, minute)."""
+        rows = list(places)
+        asked = Asked(("workflow String", "minute UInt32"), rows)
+        lines = self._select(_WINDOWS, self._where(partition), asked) if rows else []
+        return [WindowRow.from_line(line)[1] for line in lines]
 
     def closed_tasks(self, partition: int, places: Collection[tuple[str, int]]) -> list[TaskRow]:
         if not places:

@@ -55,11 +55,17 @@ class WindowsBeforeTasks(PartitionFold):
         super()._start_afresh()
         self._windows.update((row.key, row) for row in early)
 
+    def _load_windows_beyond(self) -> None:
+        pass
+
 
 class NewestWindowBeforeTasks(PartitionFold):
-    """Which windows are new is decided before the tasks are loaded that feed them."""
+    """Which windows are new is decided before the tasks are loaded that feed them; very many are beyond us."""
 
     _early = -1
+
+    def _load_windows_beyond(self) -> None:
+        pass
 
     def _load_tasks(self, task_ids: Iterable[str], fresh: bool, *asked: Any) -> None:
         if fresh:

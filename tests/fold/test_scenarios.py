@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.fold import partition
+from pipeline.fold import held
 from pipeline.fold.partition import PartitionFold
 from schemas.rows import TaskRow
 from sinks.memory import MemoryStore
@@ -154,7 +154,8 @@ def former_owner_is_ahead(w: World) -> None:
 def former_owner_gives_up_between_the_loads(w: World) -> None:
     """One clock gives up a task in each of two minutes. The later minute is written, and its seq is the frontier.
 
-    Loads: the tasks not held, none; the frontier; open tasks; tasks; those that are due; the newest minute; a window.
+    Loads: the tasks not held, none; the frontier; open tasks; tasks; those that are due; tasks and windows beyond us;
+    the newest minute; a window.
     The rest is written before the next one, of the earlier minute; or when that is loaded, and those that are due next.
     """
     w.append(STEP_A, Spec("step", "c", at=MINUTE))
@@ -165,7 +166,7 @@ def former_owner_gives_up_between_the_loads(w: World) -> None:
     w.fold(2)
     w.rebalance()
     w.zombie_write(3)
-    w.fold(2, [*[NOTHING] * 7, Meanwhile(write=100)])
+    w.fold(2, [*[NOTHING] * 8, Meanwhile(write=100)])
 
 
 def known_event_of_a_task_that_waits_in_the_store(w: World) -> None:
@@ -271,6 +272,11 @@ class _Asked(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[list[str]] = []
+        self.starts = 0
+
+    def frontier(self, partition: int) -> int:
+        self.starts += 1
+        return super().frontier(partition)
 
     def tasks(self, partition: int, task_ids: Iterable[str]) -> list[TaskRow]:
         ids = list(task_ids)
@@ -304,7 +310,7 @@ def test_the_row_of_an_open_task_is_loaded_when_an_event_touches_it_and_not_befo
 def test_the_rows_of_very_many_tasks_that_one_clock_gives_up_are_loaded_some_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(partition, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(held, "ROWS_AT_ONCE", 2)
     world, store = _taken_over("abcde")
     world.append(STEP_A)
     world.tick(BASE + MINUTE, HALF)
@@ -312,6 +318,27 @@ def test_the_rows_of_very_many_tasks_that_one_clock_gives_up_are_loaded_some_at_
     assert list(map(sorted, store.asked)) == [["a"], ["b", "c"], ["d", "e"]]
     world.finish()
     assert {row.status for row in store.task_rows.values()} == {"abandoned"}
+
+
+@pytest.mark.parametrize(("at_once", "starts"), [(10_000, 1), (3, 4)])
+def test_an_owner_that_is_behind_what_is_stored_loads_once_or_once_more_for_each_so_many_rows(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, starts: int
+) -> None:
+    monkeypatch.setattr(held, "ROWS_AT_ONCE", at_once)
+    world = World()
+    world.store = store = _Asked()
+    for task in "abcde":
+        world.append(Spec("root", task, at=MINUTE * ord(task)))
+        world.append(Spec("step", task.upper()))
+    world.fold(10)
+    world.write()
+    world.crash(back=10)
+    store.starts = 0
+    while world.owner.next_offset < len(world.log):
+        world.fold(1)
+        world.write()
+    assert store.starts == starts
+    world.finish()
 
 
 # --- what the world itself must be able to show --------------------------------------------------

@@ -153,6 +153,21 @@ def test_tasks_of_many_partitions_come_at_once_each_with_its_events_up_to_its_ro
     assert [sorted((seq, e.event_id) for seq, e in told) for _, told in found] == [[(2, "w"), (7, "x")], [(9, "y")], []]
 
 
+def test_what_is_beyond_a_place_of_the_log_comes_as_it_is_now_and_of_very_much_the_first(store: Store) -> None:
+    later = WindowKey(60, *KEY[1:])
+    store.write("tasks", [task("a", 3, status="open").line(), task("b", 5).line(), task("c", 4, 1).line()])
+    store.write("tasks", [task("a", 9, status="finished").line(), task("d", 7).line()])
+    store.write("windows", [window(2).line(0, 0), window(8, key=later).line(0, 0), window(6).line(1, 0)])
+    assert {(row.task_id, row.seq, row.status) for row in store.tasks_beyond(0, 5, 9)} == {
+        ("a", 9, "finished"), ("d", 7, "announced"),
+    }  # fmt: skip
+    assert [row.task_id for row in store.tasks_beyond(0, 4, 1)] == ["b"]
+    assert store.tasks_beyond(0, 9, 9) == []
+    assert [(row.key, row.seq) for row in store.windows_beyond(0, 2, 9)] == [(later, 8)]
+    assert [row.seq for row in store.windows_beyond(0, -1, 1)] == [2]
+    assert store.windows_beyond(0, 8, 9) == []
+
+
 def test_open_tasks_are_those_whose_newest_row_is_open(store: Store) -> None:
     store.write("tasks", [task("a", 1, status="open").line(), task("b", 1, status="open").line()])
     store.write("tasks", [task("a", 2, status="finished").line(), task("c", 3, status="abandoned").line()])
