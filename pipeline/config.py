@@ -123,6 +123,9 @@ class Worker(Section):
     rows_held: int = Field(
         1_000, ge=100, description="closed tasks kept in memory per partition, and five times as many windows"
     )
+    open_held: int = Field(
+        4_000, ge=100, description="open tasks kept in memory per partition; others wait in ClickHouse for their events"
+    )
     clock: float = Field(5.0, gt=0, description="seconds between clock events")
     commit: float = Field(1.0, gt=0, description="seconds between commits of offsets")
 

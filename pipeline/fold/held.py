@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from pipeline.fold.facts import empty_window, facts
-from pipeline.fold.message import Message
+from pipeline.fold.message import Clock, Message
 from pipeline.fold.task import Task, rebuild
 from pipeline.fold.waiting import Waiting
 from schemas.event import EVENTS_PER_MESSAGE
@@ -28,14 +29,19 @@ class Ahead(Exception):
     """A stored row is further than we are: another owner has written it."""
 
 
+class Keep(NamedTuple):
+    """How many rows of a partition stay in memory when they are written."""
+
+    closed: int
+    open: int
+    windows: int
+
+
 class Held:
     """Tasks and windows of one partition, and the open tasks that wait in the store."""
 
-    def __init__(
-        self, partition: int, store: Store, epoch: int, next_offset: int, keep: int, keep_windows: int
-    ) -> None:
-        self.partition, self.epoch, self._store = partition, epoch, store
-        self._keep, self._keep_windows = keep, keep_windows
+    def __init__(self, partition: int, store: Store, epoch: int, next_offset: int, keep: Keep) -> None:
+        self.partition, self.epoch, self._store, self._keep = partition, epoch, store, keep
         self.position = next_offset * EVENTS_PER_MESSAGE - 1
         """`seq` up to which the log is in the rows."""
         self.durable = self.position
@@ -48,7 +54,8 @@ class Held:
 
     def _forget(self) -> None:
         self._tasks: dict[str, Task] = {}
-        self._closed: dict[str, None] = {}  # those that are not open, the last touched last
+        self._open: dict[str, None] = {}  # the last touched last
+        self._closed: dict[str, None] = {}  # those that are not open, in the same order
         self._windows: dict[WindowKey, WindowRow] = {}
         self._waiting = Waiting()
         self._loaded = False
@@ -102,12 +109,23 @@ class Held:
 
     def _load_due(self, messages: Sequence[Message], fresh: bool) -> None:
         """Bring in the tasks that a clock of the batch may give up. For that their rows are enough."""
-        due = [i for m in messages if m.clock for i in self._waiting.take_stored(m.clock) if i not in self._tasks]
+        due = [i for m in messages if m.clock for i in self._due(m.clock)]
         for start in range(0, len(due), ROWS_AT_ONCE):
             rows = self._store.tasks(self.partition, due[start : start + ROWS_AT_ONCE])
             self._check(rows, fresh)
             for row in rows:
                 self._hold(Task(row, evidence=False))
+
+    def _due(self, clock: Clock) -> list[str]:
+        """Those that a clock may give up and that are not here."""
+        due = [task_id for task_id in self._waiting.take_stored(clock) if task_id not in self._tasks]
+        for task_id in self._waiting.take_held(clock):
+            task = self._tasks.get(task_id)
+            if task is None:
+                due.append(task_id)
+            elif task.row.status == _OPEN:
+                self._waiting.watch(task.row)
+        return due
 
     def _hold(self, task: Task) -> None:
         task.placed = facts(task.row)
@@ -118,8 +136,11 @@ class Held:
 
     def _note_status(self, task: Task) -> None:
         task_id = task.row.task_id
+        self._open.pop(task_id, None)
         self._closed.pop(task_id, None)
-        if task.row.status != _OPEN:
+        if task.row.status == _OPEN:
+            self._open[task_id] = None
+        else:
             self._closed[task_id] = None
             self._waiting.leave(task_id)
 
@@ -141,13 +162,14 @@ class Held:
             raise Ahead
 
     def _evict(self) -> None:
-        """Drop rows that are too many and written: of tasks those that are not open, the longest idle first."""
-        excess = len(self._closed) - self._keep
-        for task_id in list(islice(self._closed, max(0, excess))):
-            if self._tasks[task_id].row.seq <= self.durable:
-                del self._tasks[task_id], self._closed[task_id]
-        if len(self._windows) > self._keep_windows:
+        """Drop rows that are too many and written: the tasks longest idle first. Open ones are still watched."""
+        for tasks, keep in ((self._closed, self._keep.closed), (self._open, self._keep.open)):
+            for task_id in list(islice(tasks, max(0, len(tasks) - keep))):
+                if self._tasks[task_id].row.seq <= self.durable:
+                    del self._tasks[task_id], tasks[task_id]
+        excess = len(self._windows) - self._keep.windows
+        if excess > 0:
             unused = [key for key, window in self._windows.items() if window.seq <= self.durable]
-            for key in unused[: len(self._windows) - self._keep_windows + self._keep_windows // 5]:
+            for key in unused[: excess + self._keep.windows // 5]:
                 del self._windows[key]
                 self._newest_window = max(self._newest_window, key.minute)

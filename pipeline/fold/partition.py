@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 
 from pipeline.fold.facts import Change, facts, window_of
-from pipeline.fold.held import Ahead, Held
+from pipeline.fold.held import Ahead, Held, Keep
 from pipeline.fold.message import Arrived, Batch, Message, Repair
 from pipeline.fold.repair import Repairs
 from pipeline.fold.task import Task
@@ -29,6 +29,7 @@ from sinks.port import Snapshot, Store, Stored
 from sinks.raw import raw_row
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
+KEEP = Keep(closed=100_000, open=100_000, windows=100_000)
 
 
 class PartitionFold(Held):
@@ -41,14 +42,11 @@ class PartitionFold(Held):
         *,
         next_offset: int = 0,
         epoch: int = 0,
-        keep: int = 100_000,
-        keep_windows: int | None = None,
+        keep: Keep = KEEP,
         settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`next_offset`: of the first message to come. `keep`: closed tasks held in memory; windows, as many
-        unless `keep_windows` says otherwise.
-        `settled` returns when every snapshot taken so far is written."""
-        super().__init__(partition, store, epoch, next_offset, keep, keep if keep_windows is None else keep_windows)
+        """`next_offset`: of the first message to come. `settled` returns when every snapshot so far is written."""
+        super().__init__(partition, store, epoch, next_offset, keep)
         self._settled = settled
 
     # --- what its owner calls ---------------------------------------------------------------------

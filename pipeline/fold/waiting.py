@@ -22,7 +22,7 @@ LEFT = 1_000
 
 
 class Waiting:
-    """The open tasks of a partition: those whose rows are still in the store only, and those that are held.
+    """The open tasks of a partition: those whose rows are still in the store only, and those that were held since.
 
     Of the former there is no more than the id and the time, about 100 bytes. Once such a task is held, its place here
     is of no use and stays until its turn.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.config import Settings
+from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Clock, Message, decode_control
 from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.redact import redact_bytes
@@ -164,15 +165,14 @@ class Folding:
 
     def _fold_of(self, partition: int, offset: int) -> PartitionFold:
         """The fold of a partition; a new one where messages are missing, since another owner had them."""
-        fold = self._folds.get(partition)
+        fold, worker = self._folds.get(partition), self._settings.worker
         if fold is None or offset * EVENTS_PER_MESSAGE > fold.position + 1:
             fold = self._folds[partition] = PartitionFold(
                 partition,
                 self.patient,
                 next_offset=offset,
                 epoch=self._settings.kafka.epoch,
-                keep=self._settings.worker.rows_held,
-                keep_windows=5 * self._settings.worker.rows_held,
+                keep=Keep(worker.rows_held, worker.open_held, 5 * worker.rows_held),
                 settled=self._settled,
             )
         return fold

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Message
 from pipeline.fold.partition import PartitionFold
 from schemas.event import decode_line
@@ -54,7 +55,8 @@ class World:
     def fold(self, partition: int, messages: Sequence[Message]) -> Snapshot:
         """What is to be written of these messages."""
         if partition not in self.folds:
-            self.folds[partition] = PartitionFold(partition, self.store, next_offset=messages[0].offset, keep=20)
+            offset, keep = messages[0].offset, Keep(20, 20, 20)
+            self.folds[partition] = PartitionFold(partition, self.store, next_offset=offset, keep=keep)
         snapshot = self.folds[partition].fold(Batch(messages))
         dead = (m for m in messages if m.dead)
         snapshot.dead_letters = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.fold.facts import Change
-from pipeline.fold.message import Message, Repair
+from pipeline.fold.message import Clock, Message, Repair
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.repair import Repairs
 from pipeline.fold.task import Task
@@ -143,6 +143,18 @@ class ForgetsOpenTasks(PartitionFold):
     def _start_afresh(self) -> None:
         super()._start_afresh()
         self._waiting = Waiting()
+
+
+class ForgetsIdleTasks(PartitionFold):
+    """An open task that left memory is not looked at any more."""
+
+    def _due(self, clock: Clock) -> list[str]:
+        return [task_id for task_id in super()._due(clock) if task_id not in self._left]
+
+    def _evict(self) -> None:
+        before = set(self._tasks)
+        super()._evict()
+        self._left = {*getattr(self, "_left", ()), *before.difference(self._tasks)}
 
 
 class EvictsUnwritten(PartitionFold):

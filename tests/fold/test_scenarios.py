@@ -95,6 +95,15 @@ def replayed_clock(w: World, batch: int = 2) -> None:
     w.tick(BASE + MINUTE, HALF)
 
 
+def more_open_tasks_than_are_held(w: World) -> None:
+    for step in (STEP_A, STEP_B, STEP_A):
+        w.append(step)
+        w.fold()
+        w.write()
+    w.tick(BASE + 10 * MINUTE, HALF)
+    w.fold()
+
+
 def more_rows_than_are_held(w: World) -> None:
     for task in (ROOT_A, ROOT_B, ROOT_C, COMPLAINS_A):
         w.append(task)
@@ -203,6 +212,9 @@ RULES = {
         mutants.LoadsUnsettled, store_away_in_the_middle_of_a_batch
     ),
     "open tasks are always in memory": Rule(mutants.ForgetsOpenTasks, crash_with_a_task_open),
+    "an open task that left memory is still watched": Rule(
+        mutants.ForgetsIdleTasks, more_open_tasks_than_are_held, keep=1
+    ),
     "rows stay in memory until they are written": Rule(mutants.EvictsUnwritten, more_rows_than_are_held, keep=1),
     "a task knows the events of its row, not later ones": Rule(mutants.KnowsLaterEvents, crash_after_the_event),
 }
@@ -318,6 +330,16 @@ def test_the_rows_of_very_many_tasks_that_one_clock_gives_up_are_loaded_some_at_
     assert list(map(sorted, store.asked)) == [["a"], ["b", "c"], ["d", "e"]]
     world.finish()
     assert {row.status for row in store.task_rows.values()} == {"abandoned"}
+
+
+def test_no_more_open_tasks_are_held_than_there_is_room_for() -> None:
+    world = World(keep=2)
+    for number, task in enumerate("abcdefgh"):
+        world.append(Spec("step", task))
+        world.fold()
+        world.write()
+        assert len(world.owner.held) <= min(number + 1, 3)  # those of the batch come to what is kept
+    world.finish()
 
 
 @pytest.mark.parametrize(("at_once", "starts"), [(10_000, 1), (3, 4)])

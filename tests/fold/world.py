@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Clock, Message, Repair
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import rebuild
@@ -236,7 +237,7 @@ class Owner:
         self._loads = 0
         self.next_offset = self.durable_offset = next_offset
         self._fold = world.fold_class(
-            PARTITION, self, next_offset=next_offset, keep=world.keep, settled=lambda: self.write(ALL)
+            PARTITION, self, next_offset=next_offset, keep=Keep(*[world.keep] * 3), settled=lambda: self.write(ALL)
         )
 
     def fold(self, messages: int) -> None:
@@ -277,6 +278,11 @@ class Owner:
                 case _Written(position, next_offset):
                     self._fold.written(position)
                     self.durable_offset = next_offset
+
+    @property
+    def held(self) -> Mapping[str, Any]:
+        """The tasks in memory."""
+        return self._fold._tasks
 
     def keys(self) -> list[WindowKey]:
         """The windows in the store, for a fold that wants them too early."""
