@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from deploy.local.process import StartError
 from pipeline.cli import exits
@@ -34,6 +35,7 @@ def request_file(tmp_path: Path) -> str:
         (Transient("x"), 3),
         (Barred("x", "y"), 3),
         (Stalled("x"), 3),
+        (KafkaTimeoutError("x"), 3),
         (StartError("x"), 3),
         (ValueError("x"), None),
         (KeyError("x"), None),
@@ -77,6 +79,12 @@ def test_a_file_that_is_not_there_is_named(trueup: Trueup, tmp_path: Path) -> No
     done = trueup("try", str(absent))
     assert (done.code, done.out) == (2, "")
     assert done.err == f"trueup: {absent}: No such file or directory; give files of OTLP/JSON lines\n"
+
+
+def test_a_delivery_that_fails_is_told_in_a_line() -> None:
+    told = exits.told(KafkaTimeoutError("60 seconds"))
+    assert told.startswith("Kafka did not do it (")
+    assert told.endswith("60 seconds); see `trueup doctor`, and try again")
 
 
 def test_a_file_is_needed(trueup: Trueup) -> None:

@@ -78,7 +78,8 @@ def replay(
 ) -> None:
     """Send recorded OTLP/JSON lines to Kafka, as an agent's exporter would.
 
-    A request that is larger than kafka.message_bytes is split. Sending a file again changes nothing:
+    A request that is larger than kafka.message_bytes is split. A single record that is larger than Kafka takes is
+    told and left out, and the others are sent: then the exit code is 2. Sending a file again changes nothing:
     events are recognised by their ids.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -99,6 +100,8 @@ def replay(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("sending", total=_size(files))
         sent = send(settings, files, pace=Pace(rate), advance=lambda n: bar.advance(task, n))
+        for refused in sent.refused:
+            typer.echo(f"trueup: not sent: {refused}", err=True)
         if wait:
             last: dict[str, int] = {}
 
@@ -109,6 +112,8 @@ def replay(
             wait_until_landed(settings, sent.reached, waiting=waiting)
     landed = "and landed" if wait else "; not waited for"
     typer.echo(f"{sent.records} records in {sent.messages} messages sent {landed}".replace(" ;", ";"), err=True)
+    if sent.refused:
+        raise typer.Exit(exits.USAGE)
 
 
 def _size(files: list[Path]) -> int | None:
