@@ -55,6 +55,7 @@ __all__ = [
     "load",
     "parse_duration",
     "show_duration",
+    "variable",
 ]
 
 _LIMITS = Limits()
@@ -282,6 +283,11 @@ class Settings(BaseSettings):
         file = _file_in_use
         of_file = (YamlConfigSettingsSource(settings_cls, yaml_file=file),) if file else ()
         return (init_settings, env_settings, *of_file)
+
+
+def variable(setting: str) -> str:
+    """The environment variable of a setting: `http.port` is `TRUEUP_HTTP__PORT`."""
+    return "TRUEUP_" + setting.upper().replace(".", "__")
 
 
 _file_in_use: Path | None = None
