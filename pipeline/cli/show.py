@@ -19,18 +19,20 @@ def to_stderr() -> Console:
     return Console(stderr=True)
 
 
-def emit(value: Any) -> None:
-    """One JSON document."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
+def emit(value: Any, output: Output) -> None:
+    """One JSON document; as NDJSON it is one line."""
+    document = msgspec.json.encode(value)
+    text = document if output is Output.NDJSON else msgspec.json.format(document, indent=1)
+    sys.stdout.write(text.decode() + "\n")
 
 
 def emit_rows(rows: Sequence[dict[str, Any]], output: Output, columns: Sequence[str], *, key: str = "rows") -> None:
     """Rows in the format that was asked for; a table has only `columns`."""
     if output is Output.JSON:
-        emit({key: rows})
+        emit({key: rows}, output)
     elif output is Output.NDJSON:
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+            emit(row, output)
     else:
         print_table(columns, ([row.get(name) for name in columns] for row in rows))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli.options import Output
-from pipeline.cli.show import emit_rows, percent, plain, print_table, span
+from pipeline.cli.show import emit, emit_rows, percent, plain, print_table, span
 
 HOSTILE = {
     "[red]markup[/red]": "[red]markup[/red]",
@@ -82,6 +82,8 @@ def test_rows_are_a_document_or_a_line_each(capsys: pytest.CaptureFixture[str]) 
     rows = [{"a": 1, "b": "\x1b[31m"}, {"a": None, "b": "ü"}]
     emit_rows(rows, Output.JSON, ("a",), key="things")
     assert json.loads(capsys.readouterr().out) == {"things": rows}
+    emit({"things": rows}, Output.NDJSON)
+    assert capsys.readouterr().out == '{"things":[{"a":1,"b":"\\u001b[31m"},{"a":null,"b":"ü"}]}\n'
     emit_rows(rows, Output.NDJSON, ("a",))
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line) for line in lines] == rows

@@ -31,7 +31,8 @@ def try_(
 
     Sends the files through Kafka and the worker into ClickHouse, waits until they have landed, prints the
     report and the audit, and stops. Tasks that never finished count as abandoned. Events of any age are
-    taken. Exit 1 if the audit finds a difference.
+    taken. Exit 1 if the audit finds a difference. A line of ndjson is a row of the report, a task, or, the last one,
+    the audit and what landed.
     """
     from pipeline.config import load
     from pipeline.replay.trial import trial
@@ -49,10 +50,11 @@ def _show(result: dict[str, Any], output: Output) -> None:
     from pipeline.cli.show import emit, emit_rows
 
     if output is Output.JSON:
-        emit(result)
+        emit(result, output)
         return
     if output is Output.NDJSON:
-        emit_rows(result.get("tasks", result["report"]["rows"]), output, ())
+        emit_rows([*result["report"]["rows"], *result.get("tasks", ())], output, ())
+        emit({name: result[name] for name in ("audit", "landed")}, output)
         return
     print_report(result["report"])
     if "tasks" in result:

@@ -115,9 +115,11 @@ def _show(result: Result, output: Output) -> None:
     from pipeline.demo.summary import as_json, print_summary
 
     if output is Output.JSON:
-        emit(as_json(result))
+        emit(as_json(result), output)
         return
     if output is Output.NDJSON:
-        emit_rows(result.report["rows"], output, ())
+        told = as_json(result)
+        emit_rows(told.pop("report")["rows"], output, ())
+        emit(told, output)
         return
     print_summary(result, Console(width=None if sys.stdout.isatty() else PAPER_WIDTH))

@@ -40,7 +40,7 @@ def report(
 
     result = build(client_of(load(config)), asked)
     if output is Output.JSON:
-        emit(result)
+        emit(result, output)
     elif output is Output.NDJSON:
         emit_rows(result["rows"], output, ())
     else:
@@ -82,7 +82,7 @@ def audit(
     else:
         found = compare(client_of(settings), epoch=settings.kafka.epoch, start=since, end=until)
     if output is not Output.TABLE:
-        emit({**summary(found), **more})
+        emit({**summary(found), **more}, output)
     else:
         if found.differences:
             columns = ("kind", "partition", "key", "column", "stored", "recomputed")
@@ -113,7 +113,7 @@ def task(
     if output is Output.TABLE:
         _print_story(found)
     else:
-        emit(found)
+        emit(found, output)
 
 
 def _print_story(found: dict[str, Any]) -> None:
