@@ -1,8 +1,11 @@
-"""Exit codes: 0 fine, 1 a target is missed or a difference was found, 2 usage or configuration, 3 undecided."""
+"""Exit codes: 0 fine, 1 a target is missed or a difference was found, 2 usage or configuration, 3 undecided.
+
+70 is a defect of ours, as sysexits.h calls it: what met one has decided nothing.
+"""
 
 from __future__ import annotations
 
-FINE, DIFFERENT, USAGE, UNDECIDED = 0, 1, 2, 3
+FINE, DIFFERENT, USAGE, UNDECIDED, DEFECT = 0, 1, 2, 3, 70
 
 
 def code_of(error: Exception) -> int | None:

@@ -125,5 +125,21 @@ def test_an_option_that_cannot_be_used_is_told_with_what_can(trueup: Trueup, arg
 
 def test_with_trueup_debug_an_error_shows_where_it_came_from(trueup: Trueup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUEUP_DEBUG", "1")
-    with pytest.raises(Transient):
-        trueup("report")
+    done = trueup("report")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("Traceback")
+    assert done.err.splitlines()[-1].startswith("trueup: ClickHouse does not answer")
+
+
+def test_a_defect_is_told_as_one_and_never_exits_as_a_difference(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a row without its column")
+
+    monkeypatch.setattr("pipeline.connections.client_of", broken)
+    for command in ("report", "audit"):
+        done = trueup(command)
+        assert (done.code, done.out) == (70, "")
+        assert "KeyError: 'a row without its column'" in done.err
+        assert done.err.endswith("trueup: this is a defect of trueup; please report it with the lines above\n")

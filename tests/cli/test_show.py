@@ -76,6 +76,26 @@ def test_a_rate_is_shown_with_its_parts_and_its_interval() -> None:
     rate = {"value": 0.5, "numerator": 1, "denominator": 2, "low": 0.0945, "high": 0.9055}
     assert percent(rate) == "50.0% 1/2 [9, 91]"
     assert percent({"value": None}) == "-"
+    assert percent(rate | {"numerator": 1_234_567, "denominator": 2_469_134.25}).startswith(
+        "50.0% 1234567/2469134.25 ["
+    )
+    assert percent(rate | {"numerator": 0, "denominator": 100 / 3}).startswith("50.0% 0/33.33 [")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.5, "0.5"),
+        (1 / 3, "0.3333"),
+        (999.96, "1000"),
+        (9_999.6, "10000"),
+        (12_345.6, "12346"),
+        (-1_234_567.0, "-1234567"),
+        (1e18, "1e+18"),
+    ],
+)
+def test_a_number_is_shown_with_the_digits_that_matter(value: float, shown: str) -> None:
+    assert plain(value) == shown
 
 
 def test_rows_are_a_document_or_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
