@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -64,11 +65,17 @@ def doctor(output: As = Output.TABLE, config: Config = None) -> None:
 
 
 def config_show(config: Config = None) -> None:
-    """Print the settings in force, as YAML. Secrets are masked."""
+    """Print the settings in force, as YAML. Secrets are masked.
+
+    Environment variables that nearly have the name of a setting, and so set nothing, are told on stderr.
+    """
     import yaml
 
     from pipeline.config import load
+    from pipeline.environment import nearly_ours
 
+    for nearly in nearly_ours(os.environ):
+        typer.echo(f"trueup: {nearly}", err=True)
     typer.echo(yaml.safe_dump(load(config).model_dump(mode="json"), sort_keys=False), nl=False)
 
 
