@@ -82,7 +82,8 @@ def replay(
 
     A request that is larger than kafka.message_bytes is split. A single record that is larger than Kafka takes is
     told and left out, and the others are sent: then the exit code is 2. Sending a file again changes nothing:
-    events are recognised by their ids.
+    events are recognised by their ids. Only in a new epoch, as each start of `trueup up --data` begins one, do they
+    count again.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

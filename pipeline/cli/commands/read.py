@@ -125,5 +125,9 @@ def _print_story(found: dict[str, Any]) -> None:
     typer.echo(f"{'claim':16}{plain(facts['claim'])}")
     typer.echo(f"{'verdict':16}{plain(facts['verdict'])}{'  DISCREPANCY' if found['discrepancy'] else ''}")
     typer.echo(f"{'cost (USD)':16}{plain(facts['cost_usd'])}")
+    if len(found["epochs"]) > 1:
+        typer.echo(
+            f"{'epoch':16}{facts['epoch']}, of {plain(found['epochs'])}: what came in the others is not in these facts"
+        )
     typer.echo()
     print_table(("at", "what", "name", "result", "seconds", "tokens", "cost (USD)"), found["lines"])

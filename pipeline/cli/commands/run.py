@@ -30,7 +30,7 @@ def up(
 
     Everything listens on loopback only. Kafka's log is in memory; with --data ClickHouse's tables stay, and the next
     start begins a new epoch: what was measured stays in reports, but what comes later for those tasks does not reach
-    them. Only Kafka that keeps its log (docker compose) can do that.
+    them, and what is sent again counts again. Only Kafka that keeps its log (docker compose) has no such end.
     """
     from pipeline.cli.interrupts import INTERRUPTED, Interrupts
     from pipeline.config import load
