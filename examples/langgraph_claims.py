@@ -10,7 +10,7 @@
 A claims agent with a scripted chat model. Paying needs a human's approval, for which the graph is interrupted: the
 first claim is approved and paid, the second is rejected, which is an override. The interrupt itself is no error.
 
-In one terminal `make up`, in another, without a network:
+In one terminal `make up`, or `trueup demo --kafka-port 9092 --clickhouse-port 8123`, in another, without a network:
 
     uv run examples/langgraph_claims.py
     (or: pip install langchain langgraph openinference-instrumentation-langchain ./sdk

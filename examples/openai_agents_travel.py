@@ -15,7 +15,7 @@
 A booking agent. The OpenAI client is the real one; its transport is scripted, so nothing leaves this process. The
 first trip is booked; for the second the airline answers with an error and the agent hands over to a human.
 
-In one terminal `make up`, in another, without a network:
+In one terminal `make up`, or `trueup demo --kafka-port 9092 --clickhouse-port 8123`, in another, without a network:
 
     uv run examples/openai_agents_travel.py
     (or: pip install openai-agents 'opentelemetry-instrumentation-genai-openai>=1.3b0' \

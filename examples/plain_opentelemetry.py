@@ -10,7 +10,7 @@
 What any OpenTelemetry SDK in any language can do: an agent that answers two questions and gets one of them wrong,
 and a check that finds out. Only the exporters are Trueup's; a Collector with a Kafka exporter would do as well.
 
-In one terminal `make up`, in another, without a network:
+In one terminal `make up`, or `trueup demo --kafka-port 9092 --clickhouse-port 8123`, in another, without a network:
 
     uv run examples/plain_opentelemetry.py
     (or: pip install ./sdk && python examples/plain_opentelemetry.py)

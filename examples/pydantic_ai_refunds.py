@@ -10,7 +10,7 @@
 A refund agent with a scripted model (`FunctionModel`): one refund goes well, in one the payment service is down,
 and one that the agent thinks it paid was not.
 
-In one terminal `make up`, in another, without a network:
+In one terminal `make up`, or `trueup demo --kafka-port 9092 --clickhouse-port 8123`, in another, without a network:
 
     uv run examples/pydantic_ai_refunds.py
     (or: pip install pydantic-ai-slim ./sdk && python examples/pydantic_ai_refunds.py)

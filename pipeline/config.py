@@ -55,6 +55,7 @@ __all__ = [
     "load",
     "parse_duration",
     "show_duration",
+    "variable",
 ]
 
 _LIMITS = Limits()
@@ -71,7 +72,12 @@ class Kafka(Section):
     actions_topic: str = Field("agent.actions", description="canonical events, keyed by task")
     deadletter_topic: str = Field("agent.deadletter", description="what could not be used, and why")
     partitions: int = Field(12, ge=1, le=4096, description="partitions of agent.actions; a change is a new epoch")
-    epoch: int = Field(0, ge=0, le=65535, description="raise it when agent.actions is recreated or repartitioned")
+    epoch: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="raise it when agent.actions is recreated or repartitioned; what is sent again then counts again",
+    )
     replication: int = Field(1, ge=1, le=9, description="replicas of topics that Trueup creates")
     message_bytes: int = Field(900_000, ge=10_000, description="largest message that Trueup produces")
     session_timeout: float = Field(10.0, ge=1, description="seconds after which a silent worker loses its partitions")
@@ -285,6 +291,11 @@ class Settings(BaseSettings):
         file = _file_in_use
         of_file = (YamlConfigSettingsSource(settings_cls, yaml_file=file),) if file else ()
         return (init_settings, env_settings, *of_file)
+
+
+def variable(setting: str) -> str:
+    """The environment variable of a setting: `http.port` is `TRUEUP_HTTP__PORT`."""
+    return "TRUEUP_" + setting.upper().replace(".", "__")
 
 
 _file_in_use: Path | None = None

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline.cli.app import app
-from pipeline.config import Settings, show_duration
+from pipeline.config import Settings, show_duration, variable
 from schemas.contract import EVENTS, Contract, TaskSpan
 
 MADE = "<!-- made by `python -m pipeline.docs`: change the code, then run it -->\n"
@@ -67,7 +67,9 @@ _CONFIGURATION = """
 
 Everything has a default. What you set comes from the environment (`TRUEUP_KAFKA__BOOTSTRAP=broker:9092`),
 else from the YAML file that `--config` or `TRUEUP_CONFIG` names, else from here. A name that does not exist
-is an error. `trueup config show` prints what is in force, `trueup config check` says what is wrong, and
+is an error, in the environment only below a section: `trueup config show` and `trueup doctor` tell of variables that
+nearly have a name of ours. The SDK in an agent's process has its own, `TRUEUP_KAFKA_BOOTSTRAP` with one underscore
+(sdk/README.md). `trueup config show` prints what is in force, `trueup config check` says what is wrong, and
 `trueup config schema` is the JSON Schema for your editor.
 
 Secrets are best given as files (`kafka.sasl_password_file`, `clickhouse.password_file`); they are never shown
@@ -122,8 +124,7 @@ def _models(kind: Any) -> Iterator[type[BaseModel]]:
 def _settings(prefix: str, fields: list[tuple[str, FieldInfo]]) -> Iterator[str]:
     yield "| name | environment | default | meaning |\n|---|---|---|---|\n"
     for name, field in fields:
-        variable = "TRUEUP_" + (prefix + name).upper().replace(".", "__")
-        yield f"| `{prefix}{name}` | `{variable}` | {_default(field)} | {_meaning(field)} |\n"
+        yield f"| `{prefix}{name}` | `{variable(prefix + name)}` | {_default(field)} | {_meaning(field)} |\n"
 
 
 def _sentence(model: type[BaseModel]) -> str:
@@ -157,7 +158,7 @@ _COMMANDS = """
 
 `trueup COMMAND --help` says the same. Results go to stdout, all else to stderr. Exit codes: 0 fine, 1 a
 target is missed or a difference was found, 2 usage or configuration, 3 could not decide, because something
-is down. `TRUEUP_DEBUG=1` shows where an error came from.
+is down, 70 a defect of Trueup. `TRUEUP_DEBUG=1` shows where an error came from.
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from pipeline.config import Http
+from pipeline.config import ConfigError, Http, variable
 
 
 class Tells(Protocol):
@@ -24,8 +24,8 @@ class Tells(Protocol):
 
 
 @contextmanager
-def serve_health(health: Tells, http: Http) -> Iterator[int]:
-    """Serve in a thread; yields the port."""
+def serve_health(health: Tells, http: Http, setting: str = "http.port") -> Iterator[int]:
+    """Serve in a thread; yields the port. Raises ConfigError where it cannot listen; `setting` is the port's."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -39,7 +39,13 @@ def serve_health(health: Tells, http: Http) -> Iterator[int]:
         def log_message(self, *_: Any) -> None:
             """Probes are not news."""
 
-    server = ThreadingHTTPServer((http.host, http.port), Handler)
+    try:
+        server = ThreadingHTTPServer((http.host, http.port), Handler)
+    except OSError as error:
+        raise ConfigError(
+            f"health and metrics cannot be served on {http.host}:{http.port} ({error.strerror or error}); "
+            f"set {setting} to another port ({variable(setting)})"
+        ) from None
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -18,8 +21,8 @@ from pydantic_core import to_jsonable_python
 from deploy.local.broker import Broker
 from deploy.local.clickhouse import ClickHouse
 from deploy.local.parts import Parts
-from deploy.local.process import ChildProcess, free_port
-from pipeline.config import Settings
+from deploy.local.process import ChildProcess, free_port, require_free_port
+from pipeline.config import Settings, variable
 from pipeline.connections import address_of
 from pipeline.kafka import ensure_topics
 from sinks.clickhouse.client import connect
@@ -64,7 +67,12 @@ class Stack(Parts):
         self.alerter: ChildProcess | None = None
 
     def _start(self) -> None:
-        folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
+        http = self._given.http
+        require_free_port("The worker", http.host, http.port, _fix("http.port"))
+        if self._with_alerter:
+            require_free_port("The alerter", http.host, self._given.alerter.port, _fix("alerter.port"))
+        with _uninterrupted():
+            folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
         broker = self._exit.enter_context(Broker(self._kafka_port))
         clickhouse = self._exit.enter_context(ClickHouse(self._data, self._clickhouse_port))
         self.settings = self._given.model_copy(
@@ -129,9 +137,13 @@ class Stack(Parts):
         return f"http://{self.settings.http.host}:{self.settings.alerter.port}"
 
     def wait_until_ready(self) -> None:
-        """Return when the worker has its partitions: before that, nothing lands. Raises StartError."""
-        if self.worker is not None:
-            self.worker.wait_until(lambda: _answers(f"{self.health_url}/readyz"), READY_SECONDS)
+        """Return when the worker has its partitions: before that, nothing lands. And the alerter evaluates.
+
+        Raises StartError.
+        """
+        for child, url in ((self.worker, self.health_url), (self.alerter, self.alerter_url)):
+            if child is not None:
+                child.wait_until(partial(_answers, f"{url}/readyz"), READY_SECONDS)
 
     def last_words(self) -> str:
         """The last lines that the worker wrote; of the alerter, if only that has stopped."""
@@ -149,6 +161,20 @@ class Stack(Parts):
 def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of our processes: its settings are in their file already, and would beat what is there."""
     return {name: value for name, value in environment.items() if not name.upper().startswith("TRUEUP_")}
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits: between the making of a folder and the note that it must go, it would leave the folder behind."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _fix(setting: str) -> str:
+    return f"end that process, or set {setting} to another port ({variable(setting)}), 0 for a free one"
 
 
 def _answers(url: str) -> bool:

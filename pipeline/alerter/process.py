@@ -73,7 +73,7 @@ class Alerter:
         turns = Turns(ClickHouseObjectives(self._connection), replica)
         with notifier_of(self._settings, self._receipt, turns) as notifier, ExitStack() as served:
             self._telling = Telling(notifier.tallies)
-            port = served.enter_context(serve_health(self._telling, http))
+            port = served.enter_context(serve_health(self._telling, http, "alerter.port"))
             log.info("listening", port=port)
             while not stop.is_set():
                 started = time.monotonic()

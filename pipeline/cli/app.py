@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 
 import typer
 
@@ -41,9 +42,12 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what they meet on the way, we say once
     try:
         app(standalone_mode=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each becomes an exit code
         code = exits.code_of(error)
         if code is None or os.environ.get("TRUEUP_DEBUG"):
-            raise
-        sys.stderr.write(f"trueup: {exits.told(error)}\n")
-        sys.exit(code)
+            traceback.print_exc()
+        told = (
+            "this is a defect of trueup; please report it with the lines above" if code is None else exits.told(error)
+        )
+        sys.stderr.write(f"trueup: {told}\n")
+        sys.exit(exits.DEFECT if code is None else code)

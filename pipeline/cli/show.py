@@ -13,24 +13,29 @@ from rich.text import Text
 
 from pipeline.cli.options import Output
 
+MANY_DIGITS = 1e15
+"""From here on a float is no whole number any more, and shown with its exponent."""
+
 
 def to_stderr() -> Console:
     """Where progress and messages go."""
     return Console(stderr=True)
 
 
-def emit(value: Any) -> None:
-    """One JSON document."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
+def emit(value: Any, output: Output) -> None:
+    """One JSON document; as NDJSON it is one line."""
+    document = msgspec.json.encode(value)
+    text = document if output is Output.NDJSON else msgspec.json.format(document, indent=1)
+    sys.stdout.write(text.decode() + "\n")
 
 
 def emit_rows(rows: Sequence[dict[str, Any]], output: Output, columns: Sequence[str], *, key: str = "rows") -> None:
     """Rows in the format that was asked for; a table has only `columns`."""
     if output is Output.JSON:
-        emit({key: rows})
+        emit({key: rows}, output)
     elif output is Output.NDJSON:
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+            emit(row, output)
     else:
         print_table(columns, ([row.get(name) for name in columns] for row in rows))
 
@@ -51,7 +56,7 @@ def plain(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if 1_000 <= abs(value) < MANY_DIGITS else f"{value:.4g}"
     if isinstance(value, dict):
         value = ", ".join(f"{k}={plain(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
@@ -73,5 +78,10 @@ def percent(metric: dict[str, Any]) -> str:
     """A rate with its parts and its interval."""
     if metric["value"] is None:
         return "-"
-    parts = f"{metric['numerator']:g}/{metric['denominator']:g}"
+    parts = f"{_count(metric['numerator'])}/{_count(metric['denominator'])}"
     return f"{metric['value']:.1%} {parts} [{metric['low'] * 100:.0f}, {metric['high'] * 100:.0f}]"
+
+
+def _count(value: float) -> str:
+    """Of tasks: whole, or a sum of weights, with two digits behind the point at most."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")

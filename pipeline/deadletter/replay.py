@@ -7,20 +7,14 @@ by its ids, and what cannot be used either becomes the same dead letter again: t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import TopicPartition
-
 from pipeline.config import Settings
 from pipeline.deadletter.originals import Gone, originals
-from pipeline.kafka import Positions, producer
+from pipeline.kafka import Positions
 from pipeline.normalise.origin import HEADER, Origin
-
-LARGEST = 64 * 1024 * 1024
-"""Bytes of a message that is sent again: as large as any broker took it."""
-IN_FLIGHT = 500
+from pipeline.replay.delivery import Delivery, TooLarge
 
 
 @dataclass
@@ -62,26 +56,16 @@ def replay(settings: Settings, messages: Sequence[Origin], *, dry_run: bool = Fa
         for _ in _there(found, done):
             continue
         return done
-    kafka = producer(settings, max_request_size=LARGEST)
-    try:
-        waiting: list[Future[Any]] = []
+    with Delivery(settings) as delivery:
+        done.reached = delivery.reached
         for message, record in _there(found, done):
-            headers = [(name, value) for name, value in record.headers if name != HEADER]
-            waiting.append(
-                kafka.send(
-                    record.topic,
-                    record.value,
-                    key=record.key,
-                    partition=record.partition,
-                    headers=[*headers, message.header()],
-                )
-            )
-            if len(waiting) >= IN_FLIGHT:
-                _acknowledged(waiting, done)
-        kafka.flush()
-        _acknowledged(waiting, done)
-    finally:
-        kafka.close()
+            headers = [*((name, value) for name, value in record.headers if name != HEADER), message.header()]
+            try:
+                delivery.send(record.topic, record.value, key=record.key, partition=record.partition, headers=headers)
+            except TooLarge as error:
+                del done.sent[message]
+                done.gone[message] = f"it has {error}"
+        delivery.settle()
     return done
 
 
@@ -93,11 +77,3 @@ def _there(found: Iterator[tuple[Origin, Any]], done: Sent) -> Iterator[tuple[Or
         else:
             done.sent[message] = len(record.value or b"")
             yield message, record
-
-
-def _acknowledged(waiting: list[Future[Any]], done: Sent) -> None:
-    for future in waiting:
-        place = future.get(timeout=60)  # type: ignore[attr-defined]
-        tp = TopicPartition(place.topic, place.partition)
-        done.reached[tp] = max(done.reached.get(tp, 0), place.offset + 1)
-    waiting.clear()

@@ -63,8 +63,13 @@ class Ledger:
         return sum(found[name] for found in self.counts.values())
 
     def differences(self, reported: Iterable[Counted]) -> list[Difference]:
-        """What a report by workflow and agent_version says otherwise."""
-        groups = {(group.by["workflow"], group.by["agent_version"]): group.counts for group in reported}
+        """What a report by workflow and agent_version says otherwise, of our workflows: others may send as well."""
+        ours = {workflow for workflow, _ in self.counts}
+        groups = {
+            (group.by["workflow"], group.by["agent_version"]): group.counts
+            for group in reported
+            if group.by["workflow"] in ours
+        }
         return [
             Difference(*key, name, told[name], counts.get(name, 0))
             for key in sorted(self.counts.keys() | groups.keys())

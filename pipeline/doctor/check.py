@@ -16,7 +16,10 @@ class Check:
 
     @property
     def mark(self) -> str:
-        return "ok" if self.ok else "!!"
+        """`note`: nothing is down, and yet there is something to do."""
+        if not self.ok:
+            return "!!"
+        return "note" if self.fix else "ok"
 
 
 def judged(name: str, ok: bool, finding: str, fix: str) -> Check:

@@ -9,7 +9,7 @@ from kafka import TopicPartition
 
 from pipeline.config import Settings
 from pipeline.kafka import Positions, Progress, producer
-from pipeline.worker.clock import clock
+from pipeline.worker.clock import clock, mark
 
 FAR_AHEAD_US = 100 * 365 * 86_400 * 1_000_000
 
@@ -29,9 +29,10 @@ def wait_until_landed(
 ) -> None:
     """Return when the messages up to `reached` are normalised, folded and written.
 
-    A clock event closes each partition of agent.actions, so that its end is known; with `end_of_time` it
-    lies far ahead, and what is still open counts as abandoned. Raises Stalled after `patience` seconds
-    without progress, or when `alive` says that the worker has gone.
+    A mark closes each partition of agent.actions, so that its end is known. It lets no time pass: that is for the
+    workers' clocks, which know how long each workflow may be silent. With `end_of_time` it lies far ahead, and what
+    is still open counts as abandoned. Raises Stalled after `patience` seconds without progress, or when `alive`
+    says that the worker has gone.
     """
     with Progress(settings) as progress:
         wait_for(progress, reached, "normalise", alive, waiting, patience)
@@ -63,8 +64,8 @@ def wait_for(
 
 def _marks(settings: Settings, end_of_time: bool) -> Positions:
     """Put a mark at the end of each partition of the second hop, and say where it is."""
-    k, now = settings.kafka, time.time_ns() // 1_000
-    payload = clock(settings, now + (FAR_AHEAD_US if end_of_time else 0))
+    k = settings.kafka
+    payload = clock(settings, time.time_ns() // 1_000 + FAR_AHEAD_US) if end_of_time else mark()
     kafka = producer(settings)
     try:
         sent = [kafka.send(k.actions_topic, payload, partition=p) for p in range(k.partitions)]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from kafka import TopicPartition
 
 from pipeline.config import Settings
-from pipeline.kafka import Positions, producer
+from pipeline.kafka import Positions
+from pipeline.replay.delivery import Delivery, TooLarge
 
 REQUEST = "OTLP/JSON export request"
 GROUPS = {"resourceSpans": ("scopeSpans", "spans"), "resourceLogs": ("scopeLogs", "logRecords")}
@@ -26,10 +25,12 @@ class BadFile(Exception):
 class Sent:
     """What was sent, and how far it reaches in each partition."""
 
+    reached: Positions
     requests: int = 0
     messages: int = 0
     records: int = 0
-    reached: Positions = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    """Records that were not sent because they are too large: where each is, and whose limit that is."""
 
 
 def lines_of(files: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -88,24 +89,31 @@ def send(
     """
     topics = {"resourceSpans": settings.kafka.spans_topic, "resourceLogs": settings.kafka.logs_topic}
     limit = settings.kafka.message_bytes
-    sent, waiting = Sent(), list[Future[Any]]()
-    kafka = producer(settings)
-    try:
+    with Delivery(settings) as delivery:
+        sent = Sent(delivery.reached)
         for where, line in lines_of(files):
-            for signal, payload, records in split(read_request(where, line), limit):
+            for signal, payload, records in split(_request(where, line, sent), limit):
                 pace(records)
-                waiting.append(kafka.send(topics[signal], payload))
-                sent.messages += 1
-                sent.records += records
+                try:
+                    delivery.send(topics[signal], payload)
+                except TooLarge as error:
+                    sent.refused.append(f"{where}: a record of {error}")
+                else:
+                    sent.messages += 1
+                    sent.records += records
             sent.requests += 1
             advance(len(line) + 1)
-            if len(waiting) >= 1000:
-                _acknowledged(waiting, sent)
-        kafka.flush()
-        _acknowledged(waiting, sent)
-    finally:
-        kafka.close()
+        delivery.settle()
     return sent
+
+
+def _request(where: str, line: bytes, sent: Sent) -> dict[str, Any]:
+    """As `read_request`; the error says what was sent before it."""
+    try:
+        return read_request(where, line)
+    except BadFile as bad:
+        before = f". {sent.records} records before it are sent; to send them again changes nothing"
+        raise BadFile(f"{bad}{before if sent.records else ''}") from None
 
 
 def read_request(where: str, line: bytes) -> dict[str, Any]:
@@ -126,11 +134,3 @@ def _shaped(groups: Any, path: tuple[str, ...]) -> bool:
     if groups is None or not path:
         return groups is None or isinstance(groups, list)
     return isinstance(groups, list) and all(isinstance(g, dict) and _shaped(g.get(path[0]), path[1:]) for g in groups)
-
-
-def _acknowledged(waiting: list[Future[Any]], sent: Sent) -> None:
-    for future in waiting:
-        place = future.get(timeout=60)  # type: ignore[attr-defined]
-        tp = TopicPartition(place.topic, place.partition)
-        sent.reached[tp] = max(sent.reached.get(tp, 0), place.offset + 1)
-    waiting.clear()

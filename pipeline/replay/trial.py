@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.replay.land import Stalled, wait_until_landed
-from pipeline.replay.send import send
+from pipeline.replay.send import BadFile, send
 from pipeline.report.build import report, task_list
 from pipeline.stack import Stack
 from sinks.clickhouse.audit import audit
@@ -18,9 +18,11 @@ TRIAL_PARTITIONS = 4
 
 
 def trial(settings: Settings, files: list[Path], question: Question, *, tasks: bool = False) -> dict[str, Any]:
-    """`{"report", "audit", "landed"}`, and `"tasks"` if wanted."""
+    """`{"report", "audit", "landed"}`, and `"tasks"` if wanted. Raises BadFile, StartError or Stalled."""
     with Stack(for_trial(settings)) as stack:
         sent = send(stack.settings, files)
+        if sent.refused:
+            raise BadFile(sent.refused[0])
         try:
             wait_until_landed(stack.settings, sent.reached, end_of_time=True, alive=lambda: stack.alive)
         except Stalled as stalled:

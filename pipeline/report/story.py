@@ -8,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.report.build import task_cost
 from pipeline.report.metrics import usd
+from schemas.words import TaskStatus
 from sinks.clickhouse import reads
 
 
@@ -17,11 +18,11 @@ def story(client: Client, task_id: str) -> dict[str, Any] | None:
     if not rows:
         for found in reads.task_of_trace(client, task_id):
             rows = reads.task(client, found)
-    if rows and rows[-1]["linked_to"]:  # a trace that turned out to belong to a task
-        rows = reads.task(client, rows[-1]["linked_to"]) or rows
+    if rows and (linked_to := _with_work(rows)["linked_to"]):  # a trace that turned out to belong to a task
+        rows = reads.task(client, linked_to) or rows
     if not rows:
         return None
-    row = rows[-1]
+    row = _with_work(rows)
     cost = task_cost(row)
     facts = row | {
         "claim": row["claim"] or None,
@@ -31,10 +32,16 @@ def story(client: Client, task_id: str) -> dict[str, Any] | None:
     events = reads.events_of(client, row["task_id"])
     return {
         "task": facts,
+        "epochs": [each["epoch"] for each in rows],
         "discrepancy": row["claim"] == "success" and row["verdict"] == "failure",
         "events": events,
         "lines": [_line(event) for event in events],
     }
+
+
+def _with_work(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of a task's rows, one for each epoch, the latest that has work; one that a verdict only announced has none."""
+    return next((row for row in reversed(rows) if row["status"] != TaskStatus.ANNOUNCED), rows[-1])
 
 
 def _line(event: dict[str, Any]) -> list[Any]:

@@ -1,10 +1,11 @@
-"""The clock event: how time enters the log."""
+"""The clock event: how time enters the log, and the mark, which lets none pass."""
 
 from __future__ import annotations
 
 import msgspec
 
 from pipeline.config import Settings
+from pipeline.fold.message import Clock
 from schemas.units import MICRO
 
 
@@ -16,3 +17,8 @@ def clock(settings: Settings, at: int) -> bytes:
         if workflow.abandon_after is not None
     }
     return msgspec.json.encode({"at": at, "abandon_after": settings.abandon_after * MICRO, "by_workflow": by_workflow})
+
+
+def mark() -> bytes:
+    """The payload of a clock event before all time: it closes a partition, and gives up nobody's tasks."""
+    return msgspec.json.encode(Clock(at=0, abandon_after=0))

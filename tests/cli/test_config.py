@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import yaml
 from pydantic.fields import FieldInfo
 
-from pipeline.config import ConfigError, Section, Settings, load, parse_duration, show_duration
+from pipeline.config import ConfigError, Section, Settings, load, parse_duration, show_duration, variable
+from pipeline.environment import nearly_ours
 from tests.command import Trueup
 
 PASSWORD = "a word that nobody may see"
@@ -182,3 +184,45 @@ def test_every_setting_says_what_it_means() -> None:
         return found
 
     assert undescribed("", Settings.model_fields) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TRUEUP_KAFKA_BOOTSTRAP", "TRUEUP_KAFKA__BOOTSTRAP"),
+        ("TRUEUP_KAFKA_SSL_CAFILE", "TRUEUP_KAFKA__SSL_CA_FILE"),
+        ("trueup_kafak__bootstrap", "TRUEUP_KAFKA__BOOTSTRAP"),
+        ("TRUEUP_CLICKHOUSE_URL", "TRUEUP_CLICKHOUSE__URL"),
+        ("TRUEUP_ABANDONED_AFTER", "TRUEUP_ABANDON_AFTER"),
+        ("TRUEUP_CONFIGS", "TRUEUP_CONFIG"),
+    ],
+)
+def test_a_variable_that_is_nearly_ours_is_told_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    assert [(found.name, found.meant) for found in nearly_ours({name: "x"})] == [(name.upper(), meant)]
+    assert nearly_ours({name: "x", meant: "y"}) == []
+
+
+def test_a_variable_that_is_ours_or_somebody_elses_is_not_told() -> None:
+    for name, field in Settings.model_fields.items():
+        assert nearly_ours({variable(name): ""}) == []
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            assert nearly_ours({variable(f"{name}.{inner}"): "" for inner in field.annotation.model_fields}) == []
+    others = ["TRUEUP_WORKFLOWS__REFUNDS__ABANDON_AFTER", "TRUEUP_DEBUG", "KAFKA_BOOTSTRAP", "TRUEUP_KAFKA_LINGER_MS"]
+    assert nearly_ours(dict.fromkeys(others, "")) == []
+
+
+def test_config_show_and_doctor_tell_of_a_variable_that_is_nearly_ours(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRUEUP_KAFKA__BOOTSTRAP")
+    monkeypatch.setenv("TRUEUP_KAFKA_BOOTSTRAP", "k1:9092")
+    told = (
+        "TRUEUP_KAFKA_BOOTSTRAP is set, and nothing reads it, except for an agent's SDK; "
+        "the setting is TRUEUP_KAFKA__BOOTSTRAP"
+    )
+    done = trueup("config", "show")
+    assert (done.code, done.err) == (0, f"trueup: {told}\n")
+    assert "bootstrap: 127.0.0.1:9092" in done.out
+    checks = json.loads(trueup("doctor", "--output", "json").out)["checks"]
+    fix = "set TRUEUP_KAFKA__BOOTSTRAP, or remove TRUEUP_KAFKA_BOOTSTRAP"
+    assert checks[0] == {"name": "environment", "ok": True, "mark": "note", "finding": told, "fix": fix}

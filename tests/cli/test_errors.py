@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from deploy.local.process import StartError
 from pipeline.cli import exits
@@ -34,6 +35,7 @@ def request_file(tmp_path: Path) -> str:
         (Transient("x"), 3),
         (Barred("x", "y"), 3),
         (Stalled("x"), 3),
+        (KafkaTimeoutError("x"), 3),
         (StartError("x"), 3),
         (ValueError("x"), None),
         (KeyError("x"), None),
@@ -79,6 +81,12 @@ def test_a_file_that_is_not_there_is_named(trueup: Trueup, tmp_path: Path) -> No
     assert done.err == f"trueup: {absent}: No such file or directory; give files of OTLP/JSON lines\n"
 
 
+def test_a_delivery_that_fails_is_told_in_a_line() -> None:
+    told = exits.told(KafkaTimeoutError("60 seconds"))
+    assert told.startswith("Kafka did not do it (")
+    assert told.endswith("60 seconds); see `trueup doctor`, and try again")
+
+
 def test_a_file_is_needed(trueup: Trueup) -> None:
     for command in ("try", "replay"):
         done = trueup(command)
@@ -117,5 +125,21 @@ def test_an_option_that_cannot_be_used_is_told_with_what_can(trueup: Trueup, arg
 
 def test_with_trueup_debug_an_error_shows_where_it_came_from(trueup: Trueup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUEUP_DEBUG", "1")
-    with pytest.raises(Transient):
-        trueup("report")
+    done = trueup("report")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("Traceback")
+    assert done.err.splitlines()[-1].startswith("trueup: ClickHouse does not answer")
+
+
+def test_a_defect_is_told_as_one_and_never_exits_as_a_difference(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a row without its column")
+
+    monkeypatch.setattr("pipeline.connections.client_of", broken)
+    for command in ("report", "audit"):
+        done = trueup(command)
+        assert (done.code, done.out) == (70, "")
+        assert "KeyError: 'a row without its column'" in done.err
+        assert done.err.endswith("trueup: this is a defect of trueup; please report it with the lines above\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli.options import Output
-from pipeline.cli.show import emit_rows, percent, plain, print_table, span
+from pipeline.cli.show import emit, emit_rows, percent, plain, print_table, span
 
 HOSTILE = {
     "[red]markup[/red]": "[red]markup[/red]",
@@ -76,12 +76,34 @@ def test_a_rate_is_shown_with_its_parts_and_its_interval() -> None:
     rate = {"value": 0.5, "numerator": 1, "denominator": 2, "low": 0.0945, "high": 0.9055}
     assert percent(rate) == "50.0% 1/2 [9, 91]"
     assert percent({"value": None}) == "-"
+    assert percent(rate | {"numerator": 1_234_567, "denominator": 2_469_134.25}).startswith(
+        "50.0% 1234567/2469134.25 ["
+    )
+    assert percent(rate | {"numerator": 0, "denominator": 100 / 3}).startswith("50.0% 0/33.33 [")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.5, "0.5"),
+        (1 / 3, "0.3333"),
+        (999.96, "1000"),
+        (9_999.6, "10000"),
+        (12_345.6, "12346"),
+        (-1_234_567.0, "-1234567"),
+        (1e18, "1e+18"),
+    ],
+)
+def test_a_number_is_shown_with_the_digits_that_matter(value: float, shown: str) -> None:
+    assert plain(value) == shown
 
 
 def test_rows_are_a_document_or_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"a": 1, "b": "\x1b[31m"}, {"a": None, "b": "ü"}]
     emit_rows(rows, Output.JSON, ("a",), key="things")
     assert json.loads(capsys.readouterr().out) == {"things": rows}
+    emit({"things": rows}, Output.NDJSON)
+    assert capsys.readouterr().out == '{"things":[{"a":1,"b":"\\u001b[31m"},{"a":null,"b":"ü"}]}\n'
     emit_rows(rows, Output.NDJSON, ("a",))
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line) for line in lines] == rows

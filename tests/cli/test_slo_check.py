@@ -37,6 +37,8 @@ def test_problems_for_machines(trueup: Trueup, tmp_path: Path) -> None:
     assert told["objectives"] == [{"workflow": "claims", "slo": "a", "objective": "right"}]
     (problem,) = told["problems"]
     assert set(problem) == {"file", "line", "column", "what", "fix"}
+    (line,) = trueup("slo", "check", str(file), "--output", "ndjson").out.splitlines()
+    assert json.loads(line) == told
 
 
 def test_a_window_longer_than_the_retention_is_a_problem(trueup: Trueup, tmp_path: Path) -> None:

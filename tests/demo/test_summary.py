@@ -119,3 +119,12 @@ def test_json_is_one_document_on_stdout(ran: dict[str, Any]) -> None:
     assert found["incidents"] == [
         {"workflow": "clinical-orders", "agent_version": "2.4", "start": 24, "noticed": 31, "end": None}
     ]
+
+
+def test_a_line_of_ndjson_is_a_row_of_the_report_or_the_rest(fine: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"window": None}, {"window": "now"}]
+    monkeypatch.setattr(demo, "run", lambda *_, **__: replace(fine, report={"rows": rows}))
+    lines = CliRunner().invoke(app, ["demo", "--output", "ndjson"]).stdout.splitlines()
+    *first, rest = map(json.loads, lines)
+    assert first == rows
+    assert rest.keys() == {"audit", "landed", "told", "incidents"}

@@ -193,7 +193,28 @@ def test_doctor_finds_everything_well(as_json: Callable[..., Any], trueup: Trueu
     checks = {check["name"]: check for check in as_json("doctor")["checks"]}
     assert checks.keys() >= {"Kafka", "topic otlp_spans", "ClickHouse", "migrations", "clocks", "worker"}
     assert all(check["ok"] for check in checks.values())
-    assert trueup("doctor").out.count("ok") >= len(checks)
+    marks = [line.split()[0] for line in trueup("doctor").out.splitlines()[1:]]
+    assert marks.count("!!") == 0
+    assert marks.count("ok") == sum(not check["fix"] for check in checks.values())
+
+
+def test_doctor_notes_what_could_not_be_used(as_json: Callable[..., Any], trueup: Trueup) -> None:
+    (check,) = (check for check in as_json("doctor")["checks"] if check["name"] == "dead letters: invalid_attribute")
+    assert (check["ok"], check["mark"]) == (True, "note")
+    assert check["finding"].endswith("open, 0 resolved")
+    assert check["fix"] == "see `trueup deadletter list --reason invalid_attribute`"
+    assert any(line.startswith("note  dead letters: invalid_attribute") for line in trueup("doctor").out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["report", "--by", "case_type"], ["audit"], ["task", "commands-1"], ["doctor"], ["deadletter", "list"]],
+    ids=" ".join,
+)
+def test_a_line_of_ndjson_is_a_document(trueup: Trueup, arguments: list[str]) -> None:
+    lines = trueup(*arguments, "--output", "ndjson").out.splitlines()
+    assert lines
+    assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
 def test_what_try_adds_to_a_report(as_json: Callable[..., Any], tmp_path: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load
+from pipeline.report.story import story
 from pipeline.stack import Stack
 from schemas.words import TaskStatus
 from sinks.clickhouse.audit import audit
@@ -41,4 +42,13 @@ def test_a_start_with_the_data_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch
         rows = {row["epoch"]: row for row in lab.client.query("SELECT * FROM tasks").named_results()}
         assert [rows[epoch]["status"] for epoch in (0, 4)] == [TaskStatus.FINISHED, TaskStatus.ANNOUNCED]
         assert lab.counts("kept")["verdict_known"] == 0
+        found = story(lab.client, "of-the-first-run")
+        assert found is not None
+        assert (found["task"]["status"], found["task"]["claim"], found["task"]["verdict"]) == (
+            "finished",
+            "success",
+            None,
+        )
+        assert (found["epochs"], found["task"]["epoch"]) == ([0, 4], 0)
+        assert [event["kind"] for event in found["events"]][-1] == "verdict"
         assert [audit(lab.client, epoch=epoch).differences for epoch in (0, 4)] == [[], []]

@@ -247,6 +247,9 @@ def test_an_alert_can_be_seen_acknowledged_silenced_and_its_history_read(
     assert [line["change"] for line in lines] == ["silenced", "acknowledged", "fired"]
     assert "acknowledged by Bob: on it" in trueup("alerts", "history").out
     assert "page" in trueup("slo", "report", "claims").out
+    for words in (("slo", "status"), ("slo", "report", "claims"), ("alerts", "list"), ("alerts", "history")):
+        documents = [json.loads(line) for line in trueup(*words, "--output", "ndjson").out.splitlines()]
+        assert documents, words
 
 
 def test_what_does_not_fire_cannot_be_acknowledged(trueup: Trueup, client: Client, document: Path) -> None:

@@ -31,7 +31,8 @@ def try_(
 
     Sends the files through Kafka and the worker into ClickHouse, waits until they have landed, prints the
     report and the audit, and stops. Tasks that never finished count as abandoned. Events of any age are
-    taken. Exit 1 if the audit finds a difference.
+    taken. Exit 1 if the audit finds a difference. A line of ndjson is a row of the report, a task, or, the last one,
+    the audit and what landed.
     """
     from pipeline.config import load
     from pipeline.replay.trial import trial
@@ -49,10 +50,11 @@ def _show(result: dict[str, Any], output: Output) -> None:
     from pipeline.cli.show import emit, emit_rows
 
     if output is Output.JSON:
-        emit(result)
+        emit(result, output)
         return
     if output is Output.NDJSON:
-        emit_rows(result.get("tasks", result["report"]["rows"]), output, ())
+        emit_rows([*result["report"]["rows"], *result.get("tasks", ())], output, ())
+        emit({name: result[name] for name in ("audit", "landed")}, output)
         return
     print_report(result["report"])
     if "tasks" in result:
@@ -78,8 +80,10 @@ def replay(
 ) -> None:
     """Send recorded OTLP/JSON lines to Kafka, as an agent's exporter would.
 
-    A request that is larger than kafka.message_bytes is split. Sending a file again changes nothing:
-    events are recognised by their ids.
+    A request that is larger than kafka.message_bytes is split. A single record that is larger than Kafka takes is
+    told and left out, and the others are sent: then the exit code is 2. Sending a file again changes nothing:
+    events are recognised by their ids. Only in a new epoch, as each start of `trueup up --data` begins one, do they
+    count again.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -99,6 +103,8 @@ def replay(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("sending", total=_size(files))
         sent = send(settings, files, pace=Pace(rate), advance=lambda n: bar.advance(task, n))
+        for refused in sent.refused:
+            typer.echo(f"trueup: not sent: {refused}", err=True)
         if wait:
             last: dict[str, int] = {}
 
@@ -109,6 +115,8 @@ def replay(
             wait_until_landed(settings, sent.reached, waiting=waiting)
     landed = "and landed" if wait else "; not waited for"
     typer.echo(f"{sent.records} records in {sent.messages} messages sent {landed}".replace(" ;", ";"), err=True)
+    if sent.refused:
+        raise typer.Exit(exits.USAGE)
 
 
 def _size(files: list[Path]) -> int | None:

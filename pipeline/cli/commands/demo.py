@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pipeline.stack import Stack
 
 UNATTENDED_SECONDS = 60.0
-INTERRUPTED = 130
 PAPER_WIDTH = 120
 
 
@@ -67,27 +66,18 @@ def demo(
 
 def _run(settings: Settings, options: Options, *, attended: bool) -> Result:
     """Run with signals: the first one ends the agents once they work, any other one everything."""
-    import signal
-    import threading
-
+    from pipeline.cli.interrupts import INTERRUPTED, Interrupts
     from pipeline.demo.run import run
 
-    stop, begun = threading.Event(), threading.Event()
-
-    def interrupted(*_: object) -> None:
-        if stop.is_set() or not begun.is_set():
-            raise KeyboardInterrupt
-        stop.set()
+    interrupts = Interrupts()
 
     def display(stack: Stack) -> AbstractContextManager[Display]:
-        begun.set()
+        interrupts.begun.set()
         return _display(options, stack, attended=attended)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupted)
     _say("Starting Kafka, ClickHouse and the worker on this machine ...")
     try:
-        return run(settings, options, stop=stop, display=display, progress=_say)
+        return run(settings, options, stop=interrupts.stop, display=display, progress=_say)
     except KeyboardInterrupt:
         _say("Stopped.")
         raise typer.Exit(INTERRUPTED) from None
@@ -125,9 +115,11 @@ def _show(result: Result, output: Output) -> None:
     from pipeline.demo.summary import as_json, print_summary
 
     if output is Output.JSON:
-        emit(as_json(result))
+        emit(as_json(result), output)
         return
     if output is Output.NDJSON:
-        emit_rows(result.report["rows"], output, ())
+        told = as_json(result)
+        emit_rows(told.pop("report")["rows"], output, ())
+        emit(told, output)
         return
     print_summary(result, Console(width=None if sys.stdout.isatty() else PAPER_WIDTH))

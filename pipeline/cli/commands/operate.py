@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -46,9 +47,10 @@ def migrate(
 def doctor(output: As = Output.TABLE, config: Config = None) -> None:
     """Check Kafka, topics, ClickHouse, migrations, clocks, the worker and the data; say what to do.
 
-    Exit 0 if all is well, 3 if something is down.
+    Exit 3 if something is down, marked !!. What is marked `note` works, and yet there is something to do: dead
+    letters that nobody has resolved, or telemetry without a price.
     """
-    from pipeline.cli.show import emit, print_table
+    from pipeline.cli.show import emit_rows, print_table
     from pipeline.config import load
     from pipeline.doctor import examine
 
@@ -56,17 +58,24 @@ def doctor(output: As = Output.TABLE, config: Config = None) -> None:
     if output is Output.TABLE:
         print_table(("", "check", "finding", "what to do"), ([c.mark, c.name, c.finding, c.fix] for c in checks))
     else:
-        emit({"checks": [{"name": c.name, "ok": c.ok, "finding": c.finding, "fix": c.fix} for c in checks]})
+        told = [{"name": c.name, "ok": c.ok, "mark": c.mark, "finding": c.finding, "fix": c.fix} for c in checks]
+        emit_rows(told, output, (), key="checks")
     if not all(c.ok for c in checks):
         raise typer.Exit(exits.UNDECIDED)
 
 
 def config_show(config: Config = None) -> None:
-    """Print the settings in force, as YAML. Secrets are masked."""
+    """Print the settings in force, as YAML. Secrets are masked.
+
+    Environment variables that nearly have the name of a setting, and so set nothing, are told on stderr.
+    """
     import yaml
 
     from pipeline.config import load
+    from pipeline.environment import nearly_ours
 
+    for nearly in nearly_ours(os.environ):
+        typer.echo(f"trueup: {nearly}", err=True)
     typer.echo(yaml.safe_dump(load(config).model_dump(mode="json"), sort_keys=False), nl=False)
 
 
@@ -83,4 +92,4 @@ def config_schema() -> None:
     from pipeline.cli.show import emit
     from pipeline.config import Settings
 
-    emit(Settings.model_json_schema())
+    emit(Settings.model_json_schema(), Output.JSON)

@@ -40,7 +40,7 @@ def report(
 
     result = build(client_of(load(config)), asked)
     if output is Output.JSON:
-        emit(result)
+        emit(result, output)
     elif output is Output.NDJSON:
         emit_rows(result["rows"], output, ())
     else:
@@ -82,7 +82,7 @@ def audit(
     else:
         found = compare(client_of(settings), epoch=settings.kafka.epoch, start=since, end=until)
     if output is not Output.TABLE:
-        emit({**summary(found), **more})
+        emit({**summary(found), **more}, output)
     else:
         if found.differences:
             columns = ("kind", "partition", "key", "column", "stored", "recomputed")
@@ -113,7 +113,7 @@ def task(
     if output is Output.TABLE:
         _print_story(found)
     else:
-        emit(found)
+        emit(found, output)
 
 
 def _print_story(found: dict[str, Any]) -> None:
@@ -125,5 +125,9 @@ def _print_story(found: dict[str, Any]) -> None:
     typer.echo(f"{'claim':16}{plain(facts['claim'])}")
     typer.echo(f"{'verdict':16}{plain(facts['verdict'])}{'  DISCREPANCY' if found['discrepancy'] else ''}")
     typer.echo(f"{'cost (USD)':16}{plain(facts['cost_usd'])}")
+    if len(found["epochs"]) > 1:
+        typer.echo(
+            f"{'epoch':16}{facts['epoch']}, of {plain(found['epochs'])}: what came in the others is not in these facts"
+        )
     typer.echo()
     print_table(("at", "what", "name", "result", "seconds", "tokens", "cost (USD)"), found["lines"])

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import exits
 from pipeline.cli.options import Config, Data
 
 
@@ -29,30 +30,35 @@ def up(
 
     Everything listens on loopback only. Kafka's log is in memory; with --data ClickHouse's tables stay, and the next
     start begins a new epoch: what was measured stays in reports, but what comes later for those tasks does not reach
-    them. Only Kafka that keeps its log (docker compose) can do that.
+    them, and what is sent again counts again. Only Kafka that keeps its log (docker compose) has no such end.
     """
-    import signal
-    import threading
-
+    from pipeline.cli.interrupts import INTERRUPTED, Interrupts
     from pipeline.config import load
     from pipeline.stack import Stack
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    ports = {"kafka_port": kafka_port, "clickhouse_port": clickhouse_port}
-    with Stack(load(config), data=data, with_alerter=True, **ports) as stack:
-        kafka, clickhouse = stack.settings.kafka.bootstrap, stack.settings.clickhouse.url
-        typer.echo(f"Kafka       {kafka}\nClickHouse  {clickhouse}\nworker      {stack.health_url}/readyz", err=True)
-        typer.echo(f"alerter     {stack.alerter_url}/readyz", err=True)
-        stack.wait_until_ready()
-        typer.echo("Ready. Send OTLP to otlp_spans and otlp_logs, or `trueup replay FILE`; Ctrl-C stops.", err=True)
-        typer.echo(f"For commands in another terminal: export TRUEUP_CONFIG={stack.config}", err=True)
-        while not stop.wait(0.5):
-            if not stack.alive:
-                typer.echo(f"trueup: a process has stopped. Its last words:\n{stack.last_words()}", err=True)
-                raise typer.Exit(3)
-    typer.echo("Stopped.", err=True)
+    interrupts = Interrupts()
+    stack = Stack(load(config), data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port, with_alerter=True)
+    _say("Starting Kafka, ClickHouse, the worker and the alerter on this machine ...")
+    try:
+        with stack:
+            _say(f"Kafka       {stack.settings.kafka.bootstrap}\nClickHouse  {stack.settings.clickhouse.url}")
+            _say(f"worker      {stack.health_url}/readyz\nalerter     {stack.alerter_url}/readyz")
+            stack.wait_until_ready()
+            interrupts.begun.set()
+            _say("Ready. Send OTLP to otlp_spans and otlp_logs, or `trueup replay FILE`; Ctrl-C stops.")
+            _say(f"For commands in another terminal: export TRUEUP_CONFIG={stack.config}")
+            while not interrupts.stop.wait(0.5):
+                if not stack.alive:
+                    _say(f"trueup: a process has stopped. Its last words:\n{stack.last_words()}")
+                    raise typer.Exit(exits.UNDECIDED)
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        raise typer.Exit(INTERRUPTED) from None
+    _say("Stopped.")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def worker(config: Config = None) -> None:

@@ -50,7 +50,7 @@ def check(files: Documents, output: As = Output.TABLE, config: Config = None) ->
     else:
         problems = [{name: getattr(each, name) for name in each.__dataclass_fields__} for each in checked.problems]
         named = [{"workflow": o.workflow.name, "slo": o.slo, "objective": o.name} for o in checked.objectives]
-        emit({"problems": problems, "objectives": named})
+        emit({"problems": problems, "objectives": named}, output)
     if checked.problems:
         raise typer.Exit(exits.USAGE)
     workflows = {each.workflow.name for each in checked.objectives}
@@ -147,7 +147,7 @@ def report(
     if output is Output.TABLE:
         print_account(history, standings, adjustments, transitions)
     else:
-        emit(report_json(history, standings, adjustments, transitions))
+        emit(report_json(history, standings, adjustments, transitions), output)
     if any(standing.missed for standing in standings):
         raise typer.Exit(exits.DIFFERENT)
 

@@ -1,0 +1,25 @@
+"""`trueup try`, as its user reads it: on a trial that was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.command import Trueup
+
+ROWS = [{"window": "a", "by": {}}, {"window": "b", "by": {}}]
+TASKS = [{"task_id": "T-1"}]
+REST = {"audit": {"differences": 0}, "landed": {"events": 2, "duplicates": 0, "dead_letters": 0}}
+
+
+@pytest.mark.parametrize("tasks", [[], TASKS])
+def test_a_line_of_ndjson_is_a_row_a_task_or_the_audit_and_what_landed(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch, tasks: list[Any]
+) -> None:
+    result = {"report": {"rows": ROWS}, **REST} | ({"tasks": tasks} if tasks else {})
+    monkeypatch.setattr("pipeline.replay.trial.trial", lambda *_, **__: result)
+    done = trueup("try", "runs.jsonl", "--output", "ndjson")
+    assert done.code == 0
+    assert [json.loads(line) for line in done.out.splitlines()] == [*ROWS, *tasks, REST]
