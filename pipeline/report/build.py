@@ -7,9 +7,9 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from pipeline.report.metrics import metrics, usd
+from pipeline.report.metrics import action_metrics, metrics, usd
 from schemas.rows import COUNTS, model_cost, other_costs
-from sinks.clickhouse import reads
+from sinks.clickhouse import actions, reads
 
 NAMED = (
     "tasks_finished", "tasks_abandoned", "tasks_open", "claimed_success", "verdict_known", "verdict_success",
@@ -20,7 +20,9 @@ NAMED = (
 
 
 def report(client: Client, question: reads.Question) -> dict[str, Any]:
-    """The rows of a report, by window and dimensions."""
+    """The rows of a report, by window and dimensions: of tasks, or of actions where only they can answer."""
+    if question.about_actions:
+        return {"rows": [_row_of_actions(group) for group in actions.count(client, question)]}
     counted = reads.count(client, question)
     if not counted and question.window is None and not question.by:
         counted = [reads.Counted(None, {}, dict.fromkeys((*COUNTS, "tasks_open"), 0), {}, {}, {})]
@@ -33,6 +35,18 @@ def _row(group: reads.Counted) -> dict[str, Any]:
         "by": group.by,
         "counts": {name: group.counts[name] for name in NAMED} | {"cost_usd": usd(group.counts["cost_nano"])},
         "metrics": metrics(group),
+    }
+
+
+def _row_of_actions(group: actions.Actions) -> dict[str, Any]:
+    counts: dict[str, int | None] = dict(group.counts)
+    if group.counts["model_uses"] and not group.counts["usage_known"]:
+        counts |= dict.fromkeys((name for name in counts if name.endswith("_tokens")), None)
+    return {
+        "window": None if group.window is None else stamp(group.window),
+        "by": group.by,
+        "counts": counts,
+        "metrics": action_metrics(group),
     }
 
 

@@ -10,7 +10,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import COUNTS
-from schemas.words import DIMENSIONS
+from schemas.words import ACTION_DIMENSIONS, DIMENSIONS
 from sinks.clickhouse.client import select_lines
 
 OPEN_COUNTS = (
@@ -35,10 +35,18 @@ class Question:
 
     def __post_init__(self) -> None:
         for name in (*self.by, *self.where):
-            if name not in DIMENSIONS:
-                raise ValueError(f"{name} is not a dimension; choose of {', '.join(DIMENSIONS)}")
+            if name not in (*DIMENSIONS, *ACTION_DIMENSIONS):
+                raise ValueError(
+                    f"{name} is not a dimension; choose of {', '.join(DIMENSIONS)}, "
+                    f"or for a report about actions of {', '.join(ACTION_DIMENSIONS)}"
+                )
         if self.window is not None and (self.window < 60 or self.window % 60):
             raise ValueError(f"a window of {self.window} s: windows are whole minutes")
+
+    @property
+    def about_actions(self) -> bool:
+        """Whether only the actions themselves can answer (`actions.count`), and not the counts of their tasks."""
+        return any(name in ACTION_DIMENSIONS for name in (*self.by, *self.where))
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Counted:
 def count(client: Client, question: Question) -> list[Counted]:
     """The counts of finished, abandoned and open tasks, by window and dimensions, in their order."""
     by = list(question.by)
-    where, parameters = _conditions(question)
+    where, parameters = conditions(question)
     bucket = "toInt64(intDiv(toUnixTimestamp(minute), {window:UInt32}) * {window:UInt32})"
     window = bucket if question.window is not None else "toInt64(-1)"
     group = ", ".join(["bucket", *by])
@@ -86,7 +94,8 @@ def count(client: Client, question: Question) -> list[Counted]:
     return [_counted(msgspec.json.decode(line), by, question) for line in select_lines(client, sql, parameters)]
 
 
-def _conditions(question: Question) -> tuple[str, dict[str, Any]]:
+def conditions(question: Question) -> tuple[str, dict[str, Any]]:
+    """The condition on `minute` and on the dimensions of a task, and the values that it takes as parameters."""
     terms, parameters = ["1"], dict[str, Any]()
     if question.start is not None:
         terms.append("minute >= toDateTime({start:UInt32}, 'UTC')")
@@ -95,6 +104,8 @@ def _conditions(question: Question) -> tuple[str, dict[str, Any]]:
         terms.append("minute < toDateTime({end:UInt32}, 'UTC')")
         parameters["end"] = question.end
     for i, (name, value) in enumerate(question.where.items()):
+        if name in ACTION_DIMENSIONS:
+            continue
         terms.append(f"{name} = {{where_{i}:String}}")
         parameters[f"where_{i}"] = value
     return " AND ".join(terms), parameters
@@ -118,7 +129,7 @@ def _counted(values: list[Any], by: list[str], question: Question) -> Counted:
 
 def tasks(client: Client, question: Question, *, limit: int | None = None) -> list[dict[str, Any]]:
     """The rows of the tasks of a question, by their last event; `limit` of the newest."""
-    where, parameters = _conditions(question)
+    where, parameters = conditions(question)
     window = "if(status = 'finished', claim_at, last_at)"
     sql = f"""
         SELECT * FROM (
