@@ -96,11 +96,11 @@ def metrics(counted: Counted) -> dict[str, Metric]:
         }
     }
     found["cost_per_verified_success"] = _money(counts["cost_of_verified_nano"], counts["verdict_success_cost_known"])
-    found["satisfaction"] = _mean(counts["satisfaction_micro"], counts["satisfaction_known"])
+    found["satisfaction"] = mean(counts["satisfaction_micro"], counts["satisfaction_known"])
     found["cycle_time"] = _times(counted.cycle_us)
     found["action_latency"] = _times(counted.latency_us)
     found["quality_score"] = {
-        "by_evaluator": {name: _mean(total, n) for name, (n, total) in sorted(counted.scores.items())}
+        "by_evaluator": {name: mean(total, n) for name, (n, total) in sorted(counted.scores.items())}
     }
     return found
 
@@ -150,7 +150,8 @@ def _money(nano: int, n: int) -> Metric:
     return {"value": value, "numerator": usd(nano), "denominator": n}
 
 
-def _mean(micro: int, n: int) -> Metric:
+def mean(micro: int, n: int) -> Metric:
+    """The mean of `n` values that add up to so many millionths."""
     return {"value": micro / MICRO / n if n else None, "numerator": _plain(micro), "denominator": n}
 
 
