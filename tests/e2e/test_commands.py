@@ -58,9 +58,9 @@ def told(lab: Lab) -> Lab:
                 record("trueup.task.verified", first | {"trueup.verdict": "failure"}, **place),
                 record("trueup.task.intervened", first | {"trueup.intervention": "corrected"}, **place),
                 record("trueup.task.feedback", first | {"trueup.satisfaction": 0.5, "trueup.complaint": True}, **place),
+                record(f"trueup.{HOSTILE}", first, **place),
                 record("trueup.outcome", first | outcome, **place),
                 record("trueup.cost", cost | period, **place),
-                record(f"trueup.{HOSTILE}", first, **place),
                 resource=resource,
             )
         ),
@@ -212,7 +212,7 @@ def test_dead_letters_are_listed(as_json: Callable[..., Any], trueup: Trueup) ->
     (mine,) = (
         d for d in as_json("deadletter", "list", "--reason", "unknown_event")["dead_letters"] if "evil" in d["detail"]
     )
-    assert (mine["topic"], mine["index"]) == ("otlp_logs", 5)
+    assert (mine["topic"], mine["index"]) == ("otlp_logs", 3)
     assert len(as_json("deadletter", "list", "--limit", "1")["dead_letters"]) == 1
     table = trueup("deadletter", "list", "--reason", "unknown_event").out
     assert "evil" in table
