@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pipeline.cli.show import percent, plain, print_table, quantity, span
+from pipeline.cli.show import percent, plain, print_table, span
 
 if TYPE_CHECKING:
     from sinks.clickhouse.reads import Question
@@ -36,6 +36,11 @@ def _print(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     print_table([name for name, _ in columns], ([value(row) for _, value in columns] for row in rows))
 
 
+def _quantity(n: float) -> str:
+    """A number of things, or a sum that need not be whole."""
+    return f"{n:,}" if isinstance(n, int) else f"{n:,.2f}"
+
+
 def _name(name: str) -> Callable[[Row], Any]:
     return lambda row: row["by"][name] or None
 
@@ -50,7 +55,7 @@ def _share(name: str) -> Callable[[Row], str | None]:
 
 
 def _count(name: str) -> Callable[[Row], str]:
-    return lambda row: quantity(row["counts"][name])
+    return lambda row: _quantity(row["counts"][name])
 
 
 def _tasks(rows: Sequence[Row]) -> list[Column]:
@@ -92,7 +97,7 @@ def _tokens(row: Row) -> str | None:
     unknown = counts["tasks_usage_unknown"]
     if unknown and not counts["input_tokens"] and not counts["output_tokens"]:
         return None
-    told = f"{quantity(counts['input_tokens'])} in, {quantity(counts['output_tokens'])} out"
+    told = f"{_quantity(counts['input_tokens'])} in, {_quantity(counts['output_tokens'])} out"
     return f">= {told}" if unknown else told
 
 
@@ -101,7 +106,11 @@ def _latency(point: str) -> Column:
 
 
 def _per_action(way: str) -> Column:
-    return f"{way} tokens", lambda row: row["metrics"][f"{way}_tokens_per_action"]["value"]
+    def value(row: Row) -> str | None:
+        mean = row["metrics"][f"{way}_tokens_per_action"]["value"]
+        return None if mean is None else f"{mean:,.1f}"
+
+    return f"{way} tokens", value
 
 
 _ACTIONS: list[Column] = [
@@ -113,13 +122,13 @@ _ACTIONS: list[Column] = [
 ]
 _COSTS: list[Column] = [
     *((name, itemgetter(name)) for name in ("workflow", "category", "start", "end")),
-    ("periods", lambda row: quantity(row["periods"])),
+    ("periods", lambda row: _quantity(row["periods"])),
     ("cost (USD)", itemgetter("cost_usd")),
 ]
 _OUTCOMES: list[Column] = [
     ("workflow", itemgetter("workflow")),
     ("outcome", itemgetter("name")),
-    ("count", lambda row: quantity(row["denominator"])),
-    ("sum", lambda row: quantity(row["numerator"])),
+    ("count", lambda row: _quantity(row["denominator"])),
+    ("sum", lambda row: _quantity(row["numerator"])),
     ("mean", itemgetter("value")),
 ]

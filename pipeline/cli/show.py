@@ -51,17 +51,12 @@ def plain(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+        return f"{value:.4g}"
     if isinstance(value, dict):
         value = ", ".join(f"{k}={plain(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
         value = ", ".join(map(plain, value))
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
-
-
-def quantity(n: float) -> str:
-    """A number of things, whole or weighted."""
-    return f"{n:,}" if isinstance(n, int) else f"{n:,.2f}"
 
 
 def span(seconds: float | None) -> str:
@@ -78,5 +73,5 @@ def percent(metric: dict[str, Any]) -> str:
     """A rate with its parts and its interval."""
     if metric["value"] is None:
         return "-"
-    parts = f"{quantity(metric['numerator'])}/{quantity(metric['denominator'])}"
+    parts = f"{metric['numerator']:g}/{metric['denominator']:g}"
     return f"{metric['value']:.1%} {parts} [{metric['low'] * 100:.0f}, {metric['high'] * 100:.0f}]"

@@ -111,6 +111,6 @@ def test_a_report_about_actions_has_columns_of_its_own(world: World, capsys: pyt
     (row,) = table(world, capsys, by=["action", "action_model"])
     assert row["actions"] == "6"
     assert row["errors"].startswith("0.0% 0/6 ")
-    assert (row["action"], row["action_model"], row["input tokens"]) == ("model_call", "-", "1,234,567")
+    assert (row["action"], row["action_model"], row["input tokens"]) == ("model_call", "-", "1,234,567.0")
     assert row["with known tokens"] == "33.3% 2/6"
     assert table(world, capsys, by=["tool"], where={"action": "tool_call"}) == []
