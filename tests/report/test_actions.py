@@ -178,7 +178,17 @@ def test_which_tool_times_out_and_which_model_uses_the_tokens(clickhouse: ClickH
             "t:l", "model_call", span_id="l", parent_id="r", model="large", input_tokens=9_000, output_tokens=1, **span
         ),
         event("t:a", "agent_run", span_id="a", parent_id="r", agent="helper", **span),
-        event("t:s", "model_call", span_id="s", parent_id="a", model="small", input_tokens=10, output_tokens=2, **span),
+        event(
+            "t:s",
+            "model_call",
+            span_id="s",
+            parent_id="a",
+            model="small",
+            name="x",
+            input_tokens=10,
+            output_tokens=2,
+            **span,
+        ),
         event("t:u", "model_call", span_id="u", parent_id="a", model="small", agent="service", **span),
         event("t:p", "tool_call", span_id="p", parent_id="r", name="pay", **span),
     ]
@@ -191,8 +201,8 @@ def test_which_tool_times_out_and_which_model_uses_the_tokens(clickhouse: ClickH
     def rows(*by: str, **where: str) -> dict[str, Any]:
         return {",".join(row["by"].values()): row for row in report(world.client, Question(by=by, where=where))["rows"]}
 
-    tools = rows("tool", action="tool_call")
-    assert tools.keys() == {"pay", "search"}
+    tools = rows("tool")
+    assert {name: row["counts"]["actions"] for name, row in tools.items()} == {"": 3, "pay": 1, "search": 10}
     rate = tools["search"]["metrics"]["action_error_rate"]
     assert (rate["numerator"], rate["denominator"], rate["value"]) == (2, 10, 0.2)
     assert (rate["low"], rate["high"]) == pytest.approx((0.0567, 0.5098), abs=5e-5)  # scipy's Wilson of 2 of 10
@@ -221,9 +231,12 @@ def test_tokens_that_no_action_tells_are_unknown_and_not_none(clickhouse: ClickH
     world = World(emptied(clickhouse, "of_one_task"))
     span = {"trace_id": "t", "model": "m"}
     calls = [event(f"t:{n}", "model_call", span_id=str(n), root=1, value="success", **span) for n in range(3)]
-    world.land(0, [Log(seed=1).add([*calls, event("t:x", "tool_call", span_id="x", name="find", **span)])])
-    rows = report(world.client, Question(by=["action"]))["rows"]
-    (call, tool) = sorted(rows, key=lambda row: row["by"]["action"])
+    tool = event("t:x", "tool_call", span_id="x", name="find", **span)
+    failed = event("t:e", "embedding", span_id="e", error_type="timeout", **span)
+    world.land(0, [Log(seed=1).add([*calls, tool, failed])])
+    (embedding, call, tool) = report(world.client, Question(by=["action"]))["rows"]
+    assert [row["by"]["action"] for row in (embedding, call, tool)] == ["embedding", "model_call", "tool_call"]
+    assert (embedding["counts"]["input_tokens"], embedding["metrics"]["usage_coverage"]["value"]) == (0, 1.0)
     assert (call["counts"]["input_tokens"], call["counts"]["output_tokens"]) == (None, None)
     assert call["metrics"]["input_tokens_per_action"]["value"] is None
     assert tool["counts"]["input_tokens"] == 0

@@ -51,7 +51,7 @@ def world(clickhouse: ClickHouse) -> World:
         root("T-1", 0, case_type="late"),
         root("T-2", DAY),
         outcome("told a day after its task", 42.5, DAY, task_id="T-1"),
-        outcome("of the other task", 7.5, DAY, task_id="T-2"),
+        outcome("of the other task, told by a billing system", 7.5, DAY, task_id="T-2", workflow="billing"),
         outcome("of no work that is known", 1, DAY, task_id="T-3"),
         outcome("of the workflow", -3, 2 * DAY, name="complaints", **nobody),
         outcome("of another workflow", 3, 0, workflow="claims", **nobody),
