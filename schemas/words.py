@@ -123,3 +123,6 @@ DIMENSIONS = (
     "model",
 )
 """What a window is keyed by beside its minute, and what `--by` and `--where` take."""
+
+ACTION_DIMENSIONS = ("action", "tool", "error_type", "action_agent", "action_model")
+"""What the actions themselves are told apart by. A report by one of these is about actions, not about tasks."""

@@ -29,7 +29,10 @@ Config = Annotated[
 As = Annotated[Output, typer.Option("--output", help="table for reading, json or ndjson for machines")]
 Window = Annotated[str | None, typer.Option("--window", help="one row for each window of this length: 10m, 1h, 1d")]
 By = Annotated[
-    str | None, typer.Option("--by", help="dimensions to group by, separated by commas: case_type,agent_version")
+    str | None,
+    typer.Option(
+        "--by", help="dimensions to group by, separated by commas: case_type,agent_version; or tool,error_type"
+    ),
 ]
 Where = Annotated[list[str] | None, typer.Option("--where", help="only DIMENSION=VALUE; may be repeated")]
 From = Annotated[

@@ -7,12 +7,13 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from pipeline.report.metrics import metrics, usd
+from pipeline.report.metrics import action_metrics, mean, metrics, usd
 from schemas.rows import COUNTS, model_cost, other_costs
-from sinks.clickhouse import reads
+from schemas.words import OVERRIDES
+from sinks.clickhouse import actions, business, reads
 
 NAMED = (
-    "tasks_finished", "tasks_abandoned", "tasks_open", "claimed_success", "verdict_known", "verdict_success",
+    "tasks_finished", "tasks_abandoned", *reads.OF_TASKS, "claimed_success", "verdict_known", "verdict_success",
     "claimed_success_known", "discrepancies", "underclaims", "overridden", "escalated", "actions", "action_errors",
     "input_tokens", "output_tokens", "cost_known",
 )  # fmt: skip
@@ -20,11 +21,17 @@ NAMED = (
 
 
 def report(client: Client, question: reads.Question) -> dict[str, Any]:
-    """The rows of a report, by window and dimensions."""
+    """The rows of a report, by window and dimensions: of tasks, or of actions where only they can answer."""
+    if question.about_actions:
+        return {"rows": [_row_of_actions(group) for group in actions.count(client, question)]}
     counted = reads.count(client, question)
     if not counted and question.window is None and not question.by:
-        counted = [reads.Counted(None, {}, dict.fromkeys((*COUNTS, "tasks_open"), 0), {}, {}, {})]
-    return {"rows": [_row(group) for group in counted]}
+        counted = [reads.Counted(None, {}, dict.fromkeys((*COUNTS, *reads.OF_TASKS), 0), {}, {}, {})]
+    return {
+        "rows": [_row(group) for group in counted],
+        "costs_of_periods": [_period_cost(cost) for cost in business.period_costs(client, question)],
+        "outcomes": [_outcome(outcome) for outcome in business.outcomes(client, question)],
+    }
 
 
 def _row(group: reads.Counted) -> dict[str, Any]:
@@ -34,6 +41,27 @@ def _row(group: reads.Counted) -> dict[str, Any]:
         "counts": {name: group.counts[name] for name in NAMED} | {"cost_usd": usd(group.counts["cost_nano"])},
         "metrics": metrics(group),
     }
+
+
+def _row_of_actions(group: actions.Actions) -> dict[str, Any]:
+    counts: dict[str, int | None] = dict(group.counts)
+    if group.counts["model_uses"] and not group.counts["usage_known"]:
+        counts |= dict.fromkeys((name for name in counts if name.endswith("_tokens")), None)
+    return {
+        "window": None if group.window is None else stamp(group.window),
+        "by": group.by,
+        "counts": counts,
+        "metrics": action_metrics(group),
+    }
+
+
+def _period_cost(cost: business.PeriodCost) -> dict[str, Any]:
+    when = {"start": stamp(cost.start), "end": stamp(cost.end), "periods": cost.periods}
+    return {"workflow": cost.workflow, "category": cost.category, **when, "cost_usd": usd(cost.nano)}
+
+
+def _outcome(told: business.Outcomes) -> dict[str, Any]:
+    return {"workflow": told.workflow, "name": told.name, **mean(told.micro, told.n)}
 
 
 def stamp(seconds: int) -> str:
@@ -58,7 +86,7 @@ def task_of_row(row: dict[str, Any]) -> dict[str, Any]:
         "status": row["status"],
         "claim": row["claim"] or ("failure" if row["run_failed"] else None),
         "verdict": row["verdict"] or None,
-        "overridden": any(k in row["interventions"] for k in ("corrected", "rejected", "taken_over", "interrupted")),
+        "overridden": is_overridden(row),
         "escalated": "escalated" in row["interventions"],
         "model_calls": calls,
         "tool_calls": row["tool_calls"],
@@ -67,6 +95,11 @@ def task_of_row(row: dict[str, Any]) -> dict[str, Any]:
         "output_tokens": row["output_tokens"] if known else None,
         "cost_usd": None if cost is None else usd(cost),
     }
+
+
+def is_overridden(row: dict[str, Any]) -> bool:
+    """Whether a human corrected, rejected, took over or interrupted a task."""
+    return not OVERRIDES.isdisjoint(row["interventions"])
 
 
 def task_cost(row: dict[str, Any]) -> int | None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.units import MICRO, NANO, quantile
+from sinks.clickhouse.actions import Actions
 from sinks.clickhouse.reads import Counted
 
 Z95 = 1.959963984540054
@@ -95,13 +96,25 @@ def metrics(counted: Counted) -> dict[str, Metric]:
         }
     }
     found["cost_per_verified_success"] = _money(counts["cost_of_verified_nano"], counts["verdict_success_cost_known"])
-    found["satisfaction"] = _mean(counts["satisfaction_micro"], counts["satisfaction_known"])
+    found["satisfaction"] = mean(counts["satisfaction_micro"], counts["satisfaction_known"])
     found["cycle_time"] = _times(counted.cycle_us)
     found["action_latency"] = _times(counted.latency_us)
     found["quality_score"] = {
-        "by_evaluator": {name: _mean(total, n) for name, (n, total) in sorted(counted.scores.items())}
+        "by_evaluator": {name: mean(total, n) for name, (n, total) in sorted(counted.scores.items())}
     }
     return found
+
+
+def action_metrics(group: Actions) -> dict[str, Metric]:
+    """Every metric of a group of actions. Errors are a share of all actions of the group, of a class of errors too."""
+    counts, known = group.counts, group.counts["usage_known"]
+    return {
+        "action_error_rate": interval(counts["action_errors"], group.of_actions, group.of_actions),
+        "action_latency": _times(group.latency_us),
+        "usage_coverage": interval(known, counts["model_uses"], counts["model_uses"]),
+        "input_tokens_per_action": _per(counts["input_tokens"], known),
+        "output_tokens_per_action": _per(counts["output_tokens"], known),
+    }
 
 
 def _rate(rate: Rate, counts: dict[str, int]) -> Metric:
@@ -137,8 +150,13 @@ def _money(nano: int, n: int) -> Metric:
     return {"value": value, "numerator": usd(nano), "denominator": n}
 
 
-def _mean(micro: int, n: int) -> Metric:
+def mean(micro: int, n: int) -> Metric:
+    """The mean of `n` values that add up to so many millionths."""
     return {"value": micro / MICRO / n if n else None, "numerator": _plain(micro), "denominator": n}
+
+
+def _per(total: int, n: int) -> Metric:
+    return {"value": total / n if n else None, "numerator": total, "denominator": n}
 
 
 def _times(histogram: dict[int, int]) -> Metric:

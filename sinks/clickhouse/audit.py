@@ -125,11 +125,11 @@ def audit(
     start, end = _minute(start or 0), _END_OF_TIME if end is None else _minute(end)
     bounds = [
         bound._replace(first_offset=bound.first_offset if start else 0)
-        for bound in _bounds(client, {"epoch": epoch, "start": start * MICRO})
+        for bound in bounds_of(client, {"epoch": epoch, "start": start * MICRO})
         if partitions is None or bound.partition in partitions
     ]
     found = Audit()
-    for batch in _batches(bounds):
+    for batch in batches(bounds):
         common = {"epoch": epoch, "partitions": [b.partition for b in batch], "detail": detail or DETAIL}
         offsets = {"firsts": [b.first_offset for b in batch], "ends": [b.end // EVENTS_PER_MESSAGE for b in batch]}
         _add_log(found, _row(client, "log", {**common, **offsets, "late_after": LATE_AFTER * MICRO}))
@@ -144,11 +144,13 @@ def _minute(second: int) -> int:
     return -(-second // 60) * 60
 
 
-def _bounds(client: Client, parameters: Mapping[str, Any]) -> list[Bound]:
-    return [Bound(*msgspec.json.decode(line)) for line in select_lines(client, _sql("bounds"), parameters)]
+def bounds_of(client: Client, parameters: Mapping[str, Any]) -> list[Bound]:
+    """How far each partition of an `epoch` can be audited; `start`: from when on the log is asked for (µs)."""
+    return [Bound(*msgspec.json.decode(line)) for line in select_lines(client, sql_of("bounds"), parameters)]
 
 
-def _batches(bounds: Sequence[Bound]) -> Iterator[list[Bound]]:
+def batches(bounds: Sequence[Bound]) -> Iterator[list[Bound]]:
+    """The partitions that one query reads together."""
     batch: list[Bound] = []
     for bound in bounds:
         if batch and sum(b.events for b in batch) + bound.events > EVENTS_PER_QUERY:
@@ -188,11 +190,12 @@ def _told(kind: str, columns: Sequence[str], rows: list[Any]) -> list[Difference
 
 
 def _row(client: Client, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-    (line,) = select_lines(client, _sql(name), parameters)
+    (line,) = select_lines(client, sql_of(name), parameters)
     row: list[Any] = msgspec.json.decode(line)
     return row
 
 
-def _sql(name: str) -> str:
+def sql_of(name: str) -> str:
+    """The text of a query, or of a part of one."""
     folder = files("sinks.clickhouse") / "audit"
     return "\n".join((folder / f"{part}.sql").read_text() for part in _PARTS.get(name, (name,)))

@@ -10,7 +10,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import COUNTS
-from schemas.words import DIMENSIONS
+from schemas.words import ACTION_DIMENSIONS, DIMENSIONS
 from sinks.clickhouse.client import select_lines
 
 OPEN_COUNTS = (
@@ -18,6 +18,9 @@ OPEN_COUNTS = (
     "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
 )  # fmt: skip
 """What tasks that are still open add to a report, under the minute of their last event."""
+OF_TASKS = ("tasks_open", "tasks_usage_unknown")
+"""What a report counts of the rows of tasks: those that are open, and those of which some tokens are unknown, so that
+sums of tokens are too low."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,18 @@ class Question:
 
     def __post_init__(self) -> None:
         for name in (*self.by, *self.where):
-            if name not in DIMENSIONS:
-                raise ValueError(f"{name} is not a dimension; choose of {', '.join(DIMENSIONS)}")
+            if name not in (*DIMENSIONS, *ACTION_DIMENSIONS):
+                raise ValueError(
+                    f"{name} is not a dimension; choose of {', '.join(DIMENSIONS)}, "
+                    f"or for a report about actions of {', '.join(ACTION_DIMENSIONS)}"
+                )
         if self.window is not None and (self.window < 60 or self.window % 60):
             raise ValueError(f"a window of {self.window} s: windows are whole minutes")
+
+    @property
+    def about_actions(self) -> bool:
+        """Whether only the actions themselves can answer (`actions.count`), and not the counts of their tasks."""
+        return any(name in ACTION_DIMENSIONS for name in (*self.by, *self.where))
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Counted:
     window: int | None
     by: dict[str, str]
     counts: dict[str, int]
-    """COUNTS, and `tasks_open`."""
+    """COUNTS and OF_TASKS."""
     cycle_us: dict[int, int]
     latency_us: dict[int, int]
     scores: dict[str, tuple[int, int]]
@@ -57,12 +68,12 @@ class Counted:
 def count(client: Client, question: Question) -> list[Counted]:
     """The counts of finished, abandoned and open tasks, by window and dimensions, in their order."""
     by = list(question.by)
-    where, parameters = _conditions(question)
+    where, parameters = conditions(question)
     bucket = "toInt64(intDiv(toUnixTimestamp(minute), {window:UInt32}) * {window:UInt32})"
     window = bucket if question.window is not None else "toInt64(-1)"
     group = ", ".join(["bucket", *by])
-    sums = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, "tasks_open"))
-    zeros = ", ".join(name if name in OPEN_COUNTS else f"0 AS {name}" for name in COUNTS)
+    sums = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, *OF_TASKS))
+    work = ", ".join(f"{f'if(is_open, {name}, 0)' if name in OPEN_COUNTS else '0'} AS {name}" for name in COUNTS)
     dimensions = ", ".join(DIMENSIONS)
     sql = f"""
         SELECT {group}, {sums},
@@ -70,15 +81,21 @@ def count(client: Client, question: Question) -> list[Counted]:
             sumMap(mapKeys(scores), mapValues(scores).1, mapValues(scores).2)
         FROM (
             SELECT {window} AS bucket, * FROM (
-                SELECT minute, {dimensions}, {", ".join(COUNTS)}, 0 AS tasks_open, cycle_us, latency_us, scores
+                SELECT minute, {dimensions}, {", ".join(COUNTS)}, 0 AS tasks_open, 0 AS tasks_usage_unknown,
+                    cycle_us, latency_us, scores
                 FROM windows
                 UNION ALL
-                SELECT toStartOfMinute(last_at) AS minute,
+                SELECT toStartOfMinute(if(status = 'finished', claim_at, last_at)) AS minute,
                     {dimensions.replace("case_type", "if(case_type = '', 'unclassified', case_type) AS case_type")},
-                    {zeros}, 1 AS tasks_open,
-                    CAST(map(), 'Map(UInt16, UInt64)') AS cycle_us, latency_us,
+                    {work}, is_open AS tasks_open, is_unknown AS tasks_usage_unknown,
+                    CAST(map(), 'Map(UInt16, UInt64)') AS cycle_us,
+                    if(is_open, latency_us, CAST(map(), 'Map(UInt16, UInt64)')) AS latency_us,
                     CAST(map(), 'Map(String, Tuple(UInt64, Int64))') AS scores
-                FROM tasks WHERE status = 'open'
+                FROM (
+                    SELECT *, status = 'open' AS is_open,
+                        usage_known < model_calls OR untold_successes > 0 AS is_unknown
+                    FROM tasks WHERE status IN ('open', 'finished', 'abandoned')
+                ) WHERE is_open OR is_unknown
             ) WHERE {where}
         ) GROUP BY {group} ORDER BY {group}"""  # noqa: S608 - names are checked against DIMENSIONS and COUNTS
     if question.window is not None:
@@ -86,25 +103,33 @@ def count(client: Client, question: Question) -> list[Counted]:
     return [_counted(msgspec.json.decode(line), by, question) for line in select_lines(client, sql, parameters)]
 
 
-def _conditions(question: Question) -> tuple[str, dict[str, Any]]:
-    terms, parameters = ["1"], dict[str, Any]()
+def conditions(question: Question) -> tuple[str, dict[str, Any]]:
+    """The condition on `minute` and on the dimensions of a task, and the values that it takes as parameters."""
+    terms, parameters = matches(question)
     if question.start is not None:
         terms.append("minute >= toDateTime({start:UInt32}, 'UTC')")
         parameters["start"] = question.start
     if question.end is not None:
         terms.append("minute < toDateTime({end:UInt32}, 'UTC')")
         parameters["end"] = question.end
-    for i, (name, value) in enumerate(question.where.items()):
-        terms.append(f"{name} = {{where_{i}:String}}")
-        parameters[f"where_{i}"] = value
     return " AND ".join(terms), parameters
+
+
+def matches(question: Question) -> tuple[list[str], dict[str, Any]]:
+    """The conditions on the dimensions of a task alone."""
+    terms, parameters = ["1"], dict[str, Any]()
+    for i, (name, value) in enumerate(question.where.items()):
+        if name in DIMENSIONS:
+            terms.append(f"{name} = {{where_{i}:String}}")
+            parameters[f"where_{i}"] = value
+    return terms, parameters
 
 
 def _counted(values: list[Any], by: list[str], question: Question) -> Counted:
     bucket, *rest = values
     dims, rest = dict(zip(by, rest[: len(by)], strict=True)), rest[len(by) :]
-    n = len(COUNTS) + 1
-    counts = dict(zip((*COUNTS, "tasks_open"), map(int, rest[:n]), strict=True))
+    n = len(COUNTS) + len(OF_TASKS)
+    counts = dict(zip((*COUNTS, *OF_TASKS), map(int, rest[:n]), strict=True))
     cycle, latency, (names, ns, totals) = rest[n:]
     return Counted(
         int(bucket) if question.window is not None else None,
@@ -118,7 +143,7 @@ def _counted(values: list[Any], by: list[str], question: Question) -> Counted:
 
 def tasks(client: Client, question: Question, *, limit: int | None = None) -> list[dict[str, Any]]:
     """The rows of the tasks of a question, by their last event; `limit` of the newest."""
-    where, parameters = _conditions(question)
+    where, parameters = conditions(question)
     window = "if(status = 'finished', claim_at, last_at)"
     sql = f"""
         SELECT * FROM (

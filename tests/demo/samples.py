@@ -11,7 +11,7 @@ from pipeline.demo.measured import Group, Snapshot
 from pipeline.demo.plan import Plan, Trouble
 from schemas.rows import COUNTS
 from schemas.units import bucket
-from sinks.clickhouse.reads import Counted
+from sinks.clickhouse.reads import OF_TASKS, Counted
 
 MILLION = 1_000_000
 CALL = ModelCall("gpt-4o", 0.5, 1_000, 50, 2_500_000, (ToolCall("lookup", 0.25), ToolCall("write", 0.25, "timeout")))
@@ -26,9 +26,9 @@ def job(*later: Later, claim: Claim | None = "success", calls: tuple[ModelCall, 
 
 def counted(group: Group = ("refunds", "1"), /, **counts: int) -> Counted:
     """Counts of a group; what is not named is 0."""
-    assert counts.keys() <= {*COUNTS, "tasks_open"}
+    assert counts.keys() <= {*COUNTS, *OF_TASKS}
     by = {"workflow": group[0], "agent_version": group[1]}
-    return Counted(None, by, dict.fromkeys((*COUNTS, "tasks_open"), 0) | counts, {}, {}, {})
+    return Counted(None, by, dict.fromkeys((*COUNTS, *OF_TASKS), 0) | counts, {}, {}, {})
 
 
 def taking(seconds: Mapping[int, int], **counts: int) -> Counted:

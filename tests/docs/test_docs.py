@@ -14,13 +14,14 @@ import yaml
 from pipeline.cli.app import app
 from pipeline.config import Settings
 from pipeline.docs import generated
-from pipeline.report.metrics import RATES, WEIGHTED, metrics
+from pipeline.report.metrics import RATES, WEIGHTED, action_metrics, metrics
 from schemas.contract import EVENTS
 from schemas.mapping.reader import Reader
 from schemas.mapping.records import Mapper
 from schemas.mapping.table import OWN, ROWS
 from schemas.rows import COUNTS
-from schemas.words import Reason
+from schemas.words import ACTION_DIMENSIONS, Reason
+from sinks.clickhouse.actions import Actions
 from sinks.clickhouse.reads import Counted
 from tests.otlp import logs, record, span, traces
 from tests.schemas.mapped import events_of
@@ -78,6 +79,12 @@ def test_every_metric_is_defined_and_no_other() -> None:
     told = [code(row[0])[0] for row in rows(METRICS, 4) if code(row[0])]
     counted = Counted(None, {}, dict.fromkeys(COUNTS, 0), {}, {}, {})
     assert sorted(told) == sorted(metrics(counted))
+
+
+def test_every_metric_and_dimension_of_actions_is_defined_and_no_other() -> None:
+    dimensions, told = section(METRICS, "Actions").split("| metric |")
+    assert [code(row[0])[0] for row in rows(dimensions, 2)[1:]] == list(ACTION_DIMENSIONS)
+    assert [code(row[0])[0] for row in rows(told, 3)] == list(action_metrics(Actions(None, {})))
 
 
 def test_every_count_is_defined_in_its_order() -> None:

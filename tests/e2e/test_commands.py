@@ -38,6 +38,9 @@ def told(lab: Lab) -> Lab:
     root = {"trueup.task.outcome": "success", "trueup.task.type": "refund", "trueup.cost.usd": 0.25}
     place = {"at": now, "traceId": "c0" * 16}
     first = {"trueup.task.id": "commands-1"}
+    outcome = {"trueup.outcome.name": "refunded_eur", "trueup.outcome.value": 42.5}
+    cost = {"trueup.cost.category": "engineering", "trueup.cost.usd": 5200}
+    period = {"trueup.period.start": now - 86_400 * SECOND_NS, "trueup.period.end": now}
     hostile = {"trueup.task.id": HOSTILE, "trueup.task.type": HOSTILE, "gen_ai.agent.name": HOSTILE}
     lab.land(
         lab.spans(
@@ -56,6 +59,8 @@ def told(lab: Lab) -> Lab:
                 record("trueup.task.intervened", first | {"trueup.intervention": "corrected"}, **place),
                 record("trueup.task.feedback", first | {"trueup.satisfaction": 0.5, "trueup.complaint": True}, **place),
                 record(f"trueup.{HOSTILE}", first, **place),
+                record("trueup.outcome", first | outcome, **place),
+                record("trueup.cost", cost | period, **place),
                 resource=resource,
             )
         ),
@@ -105,6 +110,34 @@ def test_a_report_has_the_documented_counts_and_metrics(as_json: Callable[..., A
     assert metrics["cost_per_task"]["value"] == "0.250000000"
 
 
+def test_a_report_by_tool_is_about_the_actions_themselves(as_json: Callable[..., Any], trueup: Trueup) -> None:
+    none, search = as_json(*only_of("--by", "tool,error_type"))["rows"]
+    assert (none["by"], search["by"]) == (
+        {"tool": "", "error_type": ""},
+        {"tool": "search", "error_type": "timeout"},
+    )
+    rate = search["metrics"]["action_error_rate"]
+    assert (rate["value"], rate["numerator"], rate["denominator"]) == (1.0, 1, 1)
+    assert (none["counts"]["input_tokens"], none["metrics"]["input_tokens_per_action"]["value"]) == (10, 10.0)
+    head, line = trueup(*only_of("--where", "error_type=timeout", "--window", "10m")).out.splitlines()
+    assert head.split()[:3] == ["window", "actions", "errors"]
+    assert "50.0% 1/2 [9, 91]" in line
+
+
+def test_a_report_has_the_costs_of_periods_and_the_outcomes(as_json: Callable[..., Any], trueup: Trueup) -> None:
+    found = as_json(*only_of())
+    (cost,), (outcome,) = found["costs_of_periods"], found["outcomes"]
+    assert cost.keys() == {"workflow", "category", "start", "end", "periods", "cost_usd"}
+    assert (cost["category"], cost["cost_usd"]) == ("engineering", "5200.000000000")
+    assert outcome == {
+        "workflow": WORKFLOW, "name": "refunded_eur", "value": 42.5, "numerator": 42.5, "denominator": 1,
+    }  # fmt: skip
+    assert found["rows"][0]["metrics"]["cost_per_task"]["value"] == "0.250000000"
+    assert "5200.000000000" in trueup(*only_of()).out
+    nothing = as_json(*only_of("--to", "2020-01-01"))
+    assert (nothing["costs_of_periods"], nothing["outcomes"]) == ([], [])
+
+
 def test_a_report_by_window_and_dimension(as_json: Callable[..., Any]) -> None:
     rows = as_json(*only_of("--window", "10m", "--by", "case_type,agent"))["rows"]
     assert [row["by"] for row in rows] == [
@@ -135,7 +168,7 @@ def test_rows_may_be_a_line_each(trueup: Trueup) -> None:
 
 def test_a_report_is_a_table_that_hostile_texts_do_not_disturb(trueup: Trueup) -> None:
     done = trueup(*only_of("--by", "case_type"))
-    head, hostile, refund = done.out.splitlines()
+    head, hostile, refund, *_ = done.out.splitlines()
     assert head.split()[:2] == ["case_type", "finished"]
     assert "\\x1b[31m[red]evil[/red]\\r\\nline" in hostile
     assert refund.startswith("refund ")
@@ -147,12 +180,15 @@ def test_the_story_of_a_task(as_json: Callable[..., Any], trueup: Trueup) -> Non
     found = as_json("task", "commands-1")
     assert found["discrepancy"] is True
     assert found["task"] | {"claim": "success", "verdict": "failure", "cost_usd": "0.250000000"} == found["task"]
-    kinds = ["model_call", "tool_call", "other", "verdict", "intervention", "feedback"]
+    kinds = ["model_call", "tool_call", "other", "verdict", "intervention", "feedback", "outcome"]
     assert sorted(event["kind"] for event in found["events"]) == sorted(kinds)
     assert as_json("task", "c0" * 16)["task"]["task_id"] == "commands-1"
     table = trueup("task", "commands-1")
     assert table.code == 0
     assert "verdict         failure  DISCREPANCY\n" in table.out
+    assert "overridden      yes\n" in table.out
+    assert "satisfaction    0.5\n" in table.out
+    assert "42.5" in table.out
     assert "timeout" in table.out
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import exits
 from pipeline.cli.options import As, By, Config, Files, Output, Where, Window, question
+from schemas.words import ACTION_DIMENSIONS
+
+if TYPE_CHECKING:
+    from sinks.clickhouse.reads import Question
 
 
 def register(app: typer.Typer) -> None:
@@ -38,14 +42,16 @@ def try_(
     from pipeline.replay.trial import trial
 
     asked = question(window=window, by=by, where=where)
+    if tasks and any(name in ACTION_DIMENSIONS for name in asked.where):
+        raise typer.BadParameter("--tasks lists whole tasks; leave out the --where that is about actions")
     settings = load(config)
     result = trial(settings, files, asked, tasks=tasks)
-    _show(result, output)
+    _show(result, asked, output)
     if result["audit"]["differences"]:
         raise typer.Exit(exits.DIFFERENT)
 
 
-def _show(result: dict[str, Any], output: Output) -> None:
+def _show(result: dict[str, Any], asked: Question, output: Output) -> None:
     from pipeline.cli.report_table import print_report
     from pipeline.cli.show import emit, emit_rows
 
@@ -56,7 +62,7 @@ def _show(result: dict[str, Any], output: Output) -> None:
         emit_rows([*result["report"]["rows"], *result.get("tasks", ())], output, ())
         emit({name: result[name] for name in ("audit", "landed")}, output)
         return
-    print_report(result["report"])
+    print_report(result["report"], asked)
     if "tasks" in result:
         columns = ("task_id", "case_type", "claim", "verdict", "model_calls", "tool_calls", "tool_errors", "cost_usd")
         typer.echo()

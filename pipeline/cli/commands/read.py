@@ -30,6 +30,9 @@ def report(
 
     A task counts in the minute in which it finished. A verdict, an override or a cost that arrives later
     changes that minute, however old: every rate says on how many tasks it stands.
+
+    By action, tool, error_type, action_agent or action_model it is about the actions of these tasks: how many
+    failed, how long they took, what tokens they used.
     """
     asked = question(start=start, end=end, window=window, by=by, where=where)
     from pipeline.cli.report_table import print_report
@@ -44,7 +47,7 @@ def report(
     elif output is Output.NDJSON:
         emit_rows(result["rows"], output, ())
     else:
-        print_report(result)
+        print_report(result, asked)
 
 
 def audit(
@@ -120,14 +123,16 @@ def _print_story(found: dict[str, Any]) -> None:
     from pipeline.cli.show import plain, print_table
 
     facts = found["task"]
-    for name in ("task_id", "workflow", "stage", "case_type", "agent", "agent_version", "model", "status"):
-        typer.echo(f"{name:16}{plain(facts[name] or None)}")
-    typer.echo(f"{'claim':16}{plain(facts['claim'])}")
-    typer.echo(f"{'verdict':16}{plain(facts['verdict'])}{'  DISCREPANCY' if found['discrepancy'] else ''}")
-    typer.echo(f"{'cost (USD)':16}{plain(facts['cost_usd'])}")
+    told = {name: facts[name] or None for name in _NAMES}
+    told |= {"claim": facts["claim"], "verdict": facts["verdict"], **found["people"], "cost (USD)": facts["cost_usd"]}
+    for name, value in told.items():
+        mark = "  DISCREPANCY" if name == "verdict" and found["discrepancy"] else ""
+        typer.echo(f"{name:16}{plain(value)}{mark}")
     if len(found["epochs"]) > 1:
-        typer.echo(
-            f"{'epoch':16}{facts['epoch']}, of {plain(found['epochs'])}: what came in the others is not in these facts"
-        )
+        other = f"of {plain(found['epochs'])}: what came in the others is not in these facts"
+        typer.echo(f"{'epoch':16}{facts['epoch']}, {other}")
     typer.echo()
     print_table(("at", "what", "name", "result", "seconds", "tokens", "cost (USD)"), found["lines"])
+
+
+_NAMES = ("task_id", "workflow", "stage", "case_type", "agent", "agent_version", "model", "status")
