@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from schemas.described import described
 from schemas.units import millionths, nano_dollars
 from schemas.words import CostCategory, Intervention, Outcome, Verdict
 
@@ -59,7 +60,7 @@ Minutes = Annotated[
 def _flag(value: object) -> object:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"{value!r:.80} is not a boolean")
+    raise ValueError(f"{described(value)} is not a boolean")
 
 
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool)]
