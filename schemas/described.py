@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 NAME_LENGTH = 200
+HEXADECIMAL = "0123456789abcdef"
 _NAME = re.compile(rf"[A-Za-z0-9_.:/#\[\]-]{{1,{NAME_LENGTH}}}")
 _QUOTED = re.compile(r"""['"].*['"]""", re.DOTALL)
 
@@ -26,7 +27,7 @@ def is_name(text: str) -> bool:
 
 def is_hexadecimal(text: str) -> bool:
     """Whether this has nothing but lower-case hexadecimal digits, as ids of OpenTelemetry have; it may be empty."""
-    return not text.strip("0123456789abcdef")
+    return not text.strip(HEXADECIMAL)
 
 
 def unquoted(message: str) -> str:

@@ -25,9 +25,12 @@ ALIASES = {
 """Each attribute of ours also from a field of a JSON attribute `survey`, and from an attribute of another name."""
 
 
-def dead_letters(payload: bytes, topic: str = "otlp_spans", **settings: Any) -> list[DeadLetter]:
+NORMALISER = Normaliser(Settings(aliases=ALIASES))
+
+
+def dead_letters(payload: bytes) -> list[DeadLetter]:
     packed = Packed()
-    Normaliser(Settings(**settings)).add(packed, topic, 3, 42, RECEIVED, payload)
+    NORMALISER.add(packed, "otlp_spans", 3, 42, RECEIVED, payload)
     return packed.dead_letters
 
 
@@ -97,7 +100,7 @@ def test_no_attribute_that_is_read_brings_its_content_into_a_dead_letter(attribu
     values = {attribute: FORMS[form]}
     sent = [traces(span(values), span(values, **BROKEN)), traces(span(**BROKEN), resource=values)]
     sent += [logs(record(name, values), record(name, values, **BROKEN)) for name in EVENTS]
-    dead = [d for payload in sent for d in dead_letters(payload, aliases=ALIASES)]
+    dead = [d for payload in sent for d in dead_letters(payload)]
     assert len(dead) >= len(sent)
     assert not [d.detail for d in dead if has_content(d)]
 
