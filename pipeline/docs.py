@@ -19,25 +19,31 @@ from pydantic.fields import FieldInfo
 
 from pipeline.cli.app import app
 from pipeline.config import Settings, show_duration, variable
-from schemas.contract import EVENTS, Contract, TaskSpan
+from schemas.contract import EVENTS, Common, CommonEvent, Contract, TaskSpan
 
 MADE = "<!-- made by `python -m pipeline.docs`: change the code, then run it -->\n"
 
 
 def generated() -> dict[str, str]:
     """Path below `docs/` -> text of every file that is made from the code."""
-    models: dict[str, type[Contract]] = {"span": TaskSpan, **EVENTS}
-    schemas = {f"schemas/{name}.json": schema(name, model) for name, model in models.items()}
-    return {**schemas, "configuration.md": configuration(), "cli.md": commands()}
+    schemas = {"span": schema("span", Common, TaskSpan)}
+    schemas |= {name: schema(name, CommonEvent, model) for name, model in EVENTS.items()}
+    return {
+        **{f"schemas/{name}.json": text for name, text in schemas.items()},
+        "configuration.md": configuration(),
+        "cli.md": commands(),
+    }
 
 
 # --- events --------------------------------------------------------------------------------------
 
 
-def schema(name: str, model: type[Contract]) -> str:
-    """The JSON Schema of an event's attributes, as an agent team sends them."""
-    made: dict[str, Any] = model.model_json_schema()
-    properties = {attribute: _attribute(told) for attribute, told in made["properties"].items()}
+def schema(name: str, common: type[Contract], model: type[Contract]) -> str:
+    """The JSON Schema of an event's attributes, as an agent team sends them: those of all, and its own."""
+    shared, made = common.model_json_schema(), model.model_json_schema()
+    attributes = shared["properties"] | made["properties"]
+    properties = {attribute: _attribute(told) for attribute, told in attributes.items()}
+    made["$defs"] = shared["$defs"] | made.get("$defs", {})
     return json.dumps(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -10,14 +10,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from schemas.described import described
 from schemas.units import millionths, nano_dollars
-from schemas.words import CostCategory, Intervention, Outcome, Verdict
+from schemas.words import CostCategory, Intervention, Outcome, Stage, Verdict
 
 SMALLEST_PROBABILITY = 0.0001
 """A verdict may stand for at most 10,000 tasks; below that the weights drown everything else."""
 
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**32 * 1_000_000_000, description="since 1970, to 2106 at most")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strict=True)]
+Text = Annotated[str, StringConstraints(strict=True)]
 Money = Annotated[
     int,
     BeforeValidator(nano_dollars, json_schema_input_type=Annotated[float, Field(ge=0, le=10**9)]),
@@ -59,7 +61,7 @@ Minutes = Annotated[
 def _flag(value: object) -> object:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"{value!r:.80} is not a boolean")
+    raise ValueError(f"{described(value)} is not a boolean")
 
 
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool)]
@@ -69,6 +71,31 @@ class Contract(BaseModel):
     """Attributes beyond the declared ones are allowed and ignored, so that telemetry may grow."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=False)
+
+
+class Common(Contract):
+    """What any span and any event may say beside its own. The mapper reads it, with aliases and the resource."""
+
+    task_id: Text | None = Field(
+        None,
+        alias="trueup.task.id",
+        description="the unit of work that it belongs to; without it an alias of the configuration, else the trace id",
+    )
+    workflow: Text | None = Field(
+        None, alias="trueup.workflow", description="the business process; without it service.name of the resource"
+    )
+    stage: Stage = Field(Stage.PRODUCTION, alias="trueup.stage", description="where the workflow stands")
+    tenant: Text | None = Field(None, alias="trueup.tenant", description="whose data it is")
+
+
+class CommonEvent(Common):
+    """What any event may say, since a log record has no id of its own as a span has."""
+
+    event_id: Text | None = Field(
+        None,
+        alias="trueup.event.id",
+        description="an event that comes again with the same id changes nothing; without it a hash of the record",
+    )
 
 
 class TaskSpan(Contract):

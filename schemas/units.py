@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
+from schemas.described import described
+
 NANO = 1_000_000_000
 MICRO = 1_000_000
 MINUTE_US = 60 * MICRO
@@ -43,11 +45,11 @@ def _scaled(value: float | str | int, scale: int, low: float, high: float, unit:
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise OutOfRange(f"{value!r:.80} is not a number") from None
+        raise OutOfRange(f"{described(value)} is not a number") from None
     if not number.is_finite():
-        raise OutOfRange(f"{value!r:.80} is not a finite number")
+        raise OutOfRange(f"{described(value)} is not a finite number")
     if not low <= number <= high:
-        raise OutOfRange(f"{value!r:.80} is outside {low}..{high} {unit}".rstrip())
+        raise OutOfRange(f"{described(value)} is outside {low}..{high} {unit}".rstrip())
     return int((number * scale).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -22,6 +22,7 @@ from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.patient import Patient
+from schemas.described import unquoted
 from schemas.event import EVENTS_PER_MESSAGE, decode_message, partition_of
 from schemas.rows import DeadLetter
 from schemas.words import Reason
@@ -190,7 +191,7 @@ class Folding:
             payload = base64.b64encode(redact_bytes(arrival.payload)[:65_536]).decode()
             reason = str(Reason.NOT_AN_ACTION_MESSAGE)
             dead = DeadLetter(
-                topic, arrival.partition, arrival.offset, -1, arrival.received, reason, str(error), payload
+                topic, arrival.partition, arrival.offset, -1, arrival.received, reason, unquoted(str(error)), payload
             )
             return Message(arrival.offset, arrival.received, dead=1), [dead.line()]
 

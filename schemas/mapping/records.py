@@ -12,6 +12,7 @@ import xxhash
 from pydantic import ValidationError
 
 from schemas.contract import EVENTS, EvaluationResult, TaskSpan
+from schemas.described import described, is_hexadecimal, is_name
 from schemas.event import BY_TRACE, Event, event_hash
 from schemas.mapping import learnt
 from schemas.mapping.failure import ending
@@ -196,7 +197,8 @@ class Mapper:
         model = EVENTS.get(r.event_name)
         if model is None:
             if r.event_name.startswith("trueup."):
-                raise Rejected(Reason.UNKNOWN_EVENT, f"{r.event_name!r:.200} is not one of {', '.join(EVENTS)}")
+                name = repr(r.event_name) if is_name(r.event_name) else described(r.event_name)
+                raise Rejected(Reason.UNKNOWN_EVENT, f"{name} is not one of {', '.join(EVENTS)}")
             return []  # somebody else's log line: not telemetry of tasks
         fields, names = self.reader.read(r.attributes)
         said = model.model_validate(r.attributes | self.reader.renamed(fields))
@@ -300,13 +302,14 @@ def _stage(value: str) -> str:
         return str(Stage(value)) if value else str(Stage.PRODUCTION)
     except ValueError:
         raise Rejected(
-            Reason.INVALID_ATTRIBUTE, f"trueup.stage is {value!r:.80}; it is pilot, production or control"
+            Reason.INVALID_ATTRIBUTE, f"trueup.stage is {described(value)}; it is pilot, production or control"
         ) from None
 
 
 def _require_id(value: str, digits: int, what: str) -> None:
     if not is_id(value, digits):
-        raise Rejected(Reason.NO_IDENTITY, f"the {what} is {value!r:.80}; {digits} hexadecimal digits are needed")
+        told = f"{value!r:.80}" if is_hexadecimal(value) else described(value)
+        raise Rejected(Reason.NO_IDENTITY, f"the {what} is {told}; {digits} hexadecimal digits are needed")
 
 
 def _id_if_any(value: str, digits: int, what: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.described import HEXADECIMAL
 from schemas.units import UINT64_MAX, OutOfRange, nano_dollars
 from schemas.words import Reason
 
@@ -36,7 +37,7 @@ def text_of(value: Any, attribute: str, limit: int) -> str:
 
 def is_id(value: str, digits: int) -> bool:
     """Whether this is an OpenTelemetry id: lower-case hexadecimal, and not all zeros."""
-    return len(value) == digits and not value.strip("0123456789abcdef") and bool(value.strip("0"))
+    return len(value) == digits and not value.strip(HEXADECIMAL) and bool(value.strip("0"))
 
 
 def count_of(value: Any) -> int | None:

@@ -6,7 +6,9 @@ import json
 import re
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import typer
 import yaml
@@ -61,6 +63,25 @@ def test_there_is_no_schema_of_an_event_that_does_not_exist() -> None:
     assert schemas == {name for name in generated() if name.startswith("schemas/")}
 
 
+def schema(name: str) -> dict[str, Any]:
+    return dict(json.loads(generated()[f"schemas/{name}.json"]))
+
+
+def test_the_schemas_together_have_every_attribute_of_ours() -> None:
+    told = {attribute for name in ("span", *EVENTS) for attribute in schema(name)["properties"]}
+    assert {row.attribute for row in ROWS if row.convention == OWN} <= told
+
+
+@pytest.mark.parametrize("name", ["span", *EVENTS])
+def test_a_schema_has_what_any_span_or_event_may_say(name: str) -> None:
+    common = {"trueup.task.id", "trueup.workflow", "trueup.stage", "trueup.tenant"}
+    assert schema(name)["properties"].keys() >= common | ({"trueup.event.id"} if name in EVENTS else set())
+    good = {"trueup.task.id": "T-1", "trueup.workflow": "refunds", "trueup.stage": "pilot", "trueup.tenant": "acme"}
+    for bad in ({"trueup.stage": "prod"}, {"trueup.task.id": ["T-1"]}, {"trueup.tenant": True}):
+        errors = jsonschema.Draft202012Validator(schema(name)).iter_errors({**good, **bad})
+        assert {attribute for error in errors for attribute in error.path} == bad.keys()
+
+
 # --- metrics -------------------------------------------------------------------------------------
 
 METRICS = (DOCS / "metrics.md").read_text()
@@ -107,6 +128,7 @@ def test_every_example_becomes_what_it_says(kinds: str, text: str) -> None:
         values = record(example["event_name"], example["attributes"], traceId="")
         found = events_of(logs(values), "logs", Mapper(), SENT_AT)
     assert [event.kind for event in found] == kinds.split()
+    jsonschema.validate(example.get("span") or example["attributes"], schema(example.get("event_name", "span")))
 
 
 def test_every_event_has_an_example_with_each_of_its_attributes() -> None:

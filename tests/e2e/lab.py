@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.config import Settings
-from pipeline.kafka import Positions, producer
+from pipeline.kafka import Positions, client_options, producer
 from pipeline.replay.land import Stalled, wait_until_landed
 from pipeline.replay.send import send
 from pipeline.report.build import report
 from pipeline.stack import Stack
 from sinks.clickhouse import reads
 from sinks.clickhouse.audit import Audit, audit
-from tests.e2e.rig import Rig, stacks_on
+from tests.e2e.rig import Rig, eventually, stacks_on
 
 LARGEST_REQUEST = 64 * 1024 * 1024
 
@@ -51,7 +51,10 @@ def lab_on(broker: str, settings: Settings, *, with_alerter: bool = False) -> It
 
 
 class Lab:
-    """A stack and a producer that sends messages of any size to it."""
+    """A stack and a producer that sends messages of any size to it. It ends with the audit of all that was done to it.
+
+    So a test that damages rows on purpose mends them. What it leaves as dead letters is no difference.
+    """
 
     def __init__(self, stack: Stack | Rig) -> None:
         self.stack, self.settings, self.client = stack, stack.settings, stack.client
@@ -61,8 +64,21 @@ class Lab:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._producer.close()
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failure is None:
+                self._audit_in_the_end()
+        finally:
+            self._producer.close()
+
+    def _audit_in_the_end(self) -> None:
+        """Once everything has landed and the rows rest, if there is a worker; without one, as it left them."""
+        if self.stack.alive:
+            self.land()
+            eventually(lambda: not self.audit().skipped, "the rows rest")
+        found = self.audit()
+        if found.total:
+            pytest.fail("\n".join([f"the audit in the end: {found.total} differences", *map(str, found.differences)]))
 
     # --- in ---------------------------------------------------------------------------------------
 
@@ -91,6 +107,16 @@ class Lab:
     def logs(self, payload: bytes) -> Place:
         """Put a message into the topic of log records."""
         return self.put(self.settings.kafka.logs_topic, payload)
+
+    def ends(self) -> list[Place]:
+        """The last message of each partition of the topics that agents write to: where others put theirs."""
+        consumer = KafkaConsumer(**client_options(self.settings))
+        try:
+            topics = (self.settings.kafka.spans_topic, self.settings.kafka.logs_topic)
+            held = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
+            return [Place(tp.topic, tp.partition, end - 1) for tp, end in consumer.end_offsets(held).items() if end]
+        finally:
+            consumer.close()
 
     def land(self, *places: Place) -> None:
         """Return when what was put there is in ClickHouse. Fails when the worker has stopped."""

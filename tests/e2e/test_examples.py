@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 from packaging.requirements import Requirement
 
 from deploy import examples
-from pipeline.kafka import client_options
 from pipeline.report.build import task_of_row
-from tests.e2e.lab import Lab, Place
+from tests.e2e.lab import Lab
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SDK = Path(__file__).parents[2] / "sdk" / "src"
@@ -91,21 +89,10 @@ def run(lab: Lab, name: str, python: str) -> None:
     )
     assert ran.returncode == 0, ran.stderr[-2_000:]
     assert "are on their way" in ran.stdout
-    lab.land(*ends(lab))
+    lab.land(*lab.ends())
     for task_id, told in EXPECTED[name].items():
         task = task_of_row(lab.task(task_id))
         assert {key: task[key] for key in told} == told, task_id
-
-
-def ends(lab: Lab) -> list[Place]:
-    """The last message of each partition of the topics that agents write to."""
-    consumer = KafkaConsumer(**client_options(lab.settings))
-    try:
-        topics = (lab.settings.kafka.spans_topic, lab.settings.kafka.logs_topic)
-        partitions = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
-        return [Place(tp.topic, tp.partition, end - 1) for tp, end in consumer.end_offsets(partitions).items() if end]
-    finally:
-        consumer.close()
 
 
 def test_every_example_is_tried() -> None:

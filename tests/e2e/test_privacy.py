@@ -44,6 +44,9 @@ def private_requests() -> list[tuple[str, bytes]]:
         span(TASK | CONTENT | {"trueup.cost.usd": -1}, at=now, name=MARK),
         span(TASK | CONTENT, at=1, name=MARK),
         {**span(TASK | CONTENT, name=MARK), "traceId": "short", "status": {"message": MARK}},
+        span(TASK | {"trueup.cost.usd": MARK}, at=now),
+        span(TASK | {"trueup.stage": MARK}, at=now),
+        {**span(TASK, at=now), "traceId": MARK},
         {**span(CONTENT), "startTimeUnixNano": MARK},
         span({**CONTENT, "gen_ai.prompt": {"intValue": MARK}}),
     ]
@@ -53,6 +56,9 @@ def private_requests() -> list[tuple[str, bytes]]:
         record("", CONTENT, at=now, **said),
         record("gen_ai.client.inference.operation.details", CONTENT, at=now, **said),
         record("trueup.task.verified", TASK | CONTENT | {"trueup.verdict": 5}, at=now, **said),
+        record("trueup.task.feedback", TASK | {"trueup.satisfaction": MARK}, at=now, **said),
+        record("trueup.task.feedback", TASK | {"trueup.complaint": MARK}, at=now, **said),
+        record(f"trueup.said {MARK}", TASK, at=now, **said),
     ]
     return [
         ("otlp_spans", traces(good, *bad)),
@@ -62,6 +68,7 @@ def private_requests() -> list[tuple[str, bytes]]:
         ("otlp_spans", f"{MARK} in plain text".encode()),
         ("otlp_logs", logs(*learnt, *odd)),
         ("agent.actions", f'["{MARK}"]'.encode()),
+        ("agent.actions", f'[1,"{MARK}"]'.encode()),
         ("agent.actions", f"{MARK} in plain text".encode()),
     ]
 

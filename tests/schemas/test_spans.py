@@ -269,7 +269,7 @@ def test_only_attributes_that_are_allowed_are_kept() -> None:
         ({"traceId": ""}, "the trace id is ''; 32 hexadecimal digits are needed"),
         ({"traceId": "0" * 32}, "the trace id is '00000000000000000000000000000000'"),
         ({"traceId": "a" * 31}, "32 hexadecimal digits are needed"),
-        ({"traceId": "g" * 32}, "32 hexadecimal digits are needed"),
+        ({"traceId": "g" * 32}, "the trace id is a text of 32 characters; 32 hexadecimal digits are needed"),
         ({"traceId": "é" * 32}, "32 hexadecimal digits are needed"),
         ({"spanId": ""}, "the span id is ''; 16 hexadecimal digits are needed"),
         ({"spanId": "0" * 16}, "the span id is '0000000000000000'"),
@@ -322,7 +322,7 @@ def test_before_1970_no_limit_helps() -> None:
 @pytest.mark.parametrize(
     ("values", "reason", "detail"),
     [
-        ({"trueup.stage": "prod"}, Reason.INVALID_ATTRIBUTE, "trueup.stage is 'prod'; it is pilot, production or"),
+        ({"trueup.stage": "prod"}, Reason.INVALID_ATTRIBUTE, "trueup.stage is a text of 4 characters; it is pilot"),
         ({"trueup.task.id": True}, Reason.INVALID_ATTRIBUTE, "trueup.task.id is a bool; it must be a string"),
         ({"trueup.task.id": 2**64}, Reason.INVALID_ATTRIBUTE, "trueup.task.id is a int; it must be a string"),
         ({"trueup.task.id": ["T-1"]}, Reason.INVALID_ATTRIBUTE, "trueup.task.id is a list; it must be a string"),
