@@ -39,7 +39,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Freezing:
-    """When the data cannot say: no events in the longest window, low coverage, or counts `max_behind` minutes old."""
+    """When the data cannot say: low coverage, counts `max_behind` minutes old, or no events in the longest window, of
+    what fires in any window.
+    """
 
     enabled: bool = True
     max_behind: int = 10
@@ -150,7 +152,10 @@ def silence(state: AlertState, by: str, why: str, now: int, until: int) -> tuple
 def _judge(
     observation: Observation, state: AlertState, now: int, waiting: dict[str, int], freezes: bool
 ) -> Iterator[_Verdict]:
-    """One verdict for each severity that the observation has pairs for."""
+    """One verdict for each severity that the observation has pairs for.
+
+    What fires goes on as long as some pair has nothing to judge: silence is not recovery.
+    """
     readings = read(observation.series, now - observation.lag, observation.rule)
     for severity in Severity:
         mine = [reading for reading in readings if reading.pair.severity is severity]
@@ -168,6 +173,10 @@ def _judge(
             if _has_lasted(f"{name}/{at}", reading, now, dict(state.waiting), waiting)
             or (reading.crossed and name in state.active)
         ]
+        silent = [reading for reading in mine if not reading.short.total]
+        if silent and not firing and freezes and name in state.active:
+            yield _Verdict(name, severity, None, False, (_nothing(observation, silent),))
+            continue
         pending = [] if firing else [reading for reading in mine if reading.crossed]
         why = Why.BURNING if firing else Why.WAITING
         reasons = tuple(_reason(why, observation, reading) for reading in firing or pending)
@@ -190,15 +199,22 @@ def _has_lasted(name: str, reading: Reading, now: int, before: dict[str, int], w
 def _unclear(observation: Observation, readings: Sequence[Reading]) -> Reason | None:
     """Why these counts cannot say, if they cannot."""
     longest = max(readings, key=lambda reading: reading.pair.long)
-    counts, span = longest.long, spell_minutes(longest.pair.long)
+    counts = longest.long
     if not counts.total:
-        return Reason(why=Why.NO_EVENTS, text=f"{observation.name}: nothing to judge in the last {span}")
+        return _nothing(observation, [longest])
     floor = observation.coverage_floor
     if counts.total * floor.denominator < floor.numerator * counts.eligible:
         share = 100 * counts.total // counts.eligible
-        text = f"{observation.name}: only {share}% of {counts.eligible} judged in {span}, floor {float(floor):.0%}"
+        judged = f"only {share}% of {counts.eligible} judged in {spell_minutes(longest.pair.long)}"
+        text = f"{observation.name}: {judged}, floor {float(floor):.0%}"
         return Reason(why=Why.LOW_COVERAGE, text=text)
     return None
+
+
+def _nothing(observation: Observation, silent: Sequence[Reading]) -> Reason:
+    """That there is nothing in the windows of these pairs: neither in the long one, nor, without a guard, the short."""
+    longest = max(reading.pair.short if reading.long.total else reading.pair.long for reading in silent)
+    return Reason(why=Why.NO_EVENTS, text=f"{observation.name}: nothing to judge in the last {spell_minutes(longest)}")
 
 
 def _reason(why: Why, observation: Observation, reading: Reading) -> Reason:

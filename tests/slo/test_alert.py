@@ -9,7 +9,7 @@ from pipeline.slo.alert import Freezing, Observation, acknowledge, catch_up, eva
 from pipeline.slo.alert_state import AlertState, Change, Phase, Transition, Why, alert_key
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
-from pipeline.slo.windows import GUARD_OFF, Guard, Pair, Severity
+from pipeline.slo.windows import GUARD_OFF, Guard, Pair, Severity, default_pairs
 
 TARGET = Fraction(9, 10)
 PAGE = Pair(Severity.PAGE, 60, 5, Fraction(5))  # above 50% bad
@@ -108,6 +108,30 @@ def test_without_events_it_neither_fires_nor_resolves() -> None:
     state, (thawed,) = evaluate(history(watch(counts, rule), 400)[0], watch(bad_again, rule), 405)
     assert (thawed.change, state.phase, state.episode) == (Change.THAWED, Phase.FIRING, 1)
     assert not thawed.notifies
+
+
+@pytest.mark.parametrize(
+    ("target", "a_day", "failures"), [("0.9", 50, 3), ("0.9", 50, 4), ("0.95", 200, 8), ("0.99", 1000, 8)]
+)
+def test_an_agent_that_is_stopped_after_it_failed_has_not_recovered(target: str, a_day: int, failures: int) -> None:
+    """The default rule, twenty good days, failures in a row, and then nothing: whoever stopped it has not mended it."""
+    month, began, gap = 30 * 1440, 20 * 1440, 1440 // a_day
+    rows = [Row(minute, 0, 1, 1) for minute in range(0, began, gap)]
+    rows += [Row(began + gap * number, 1, 1, 1) for number in range(1, failures + 1)]
+    rule = Rule(Fraction(target), month, default_pairs(month, Fraction(target)))
+    state = AlertState(key="k", evaluated=began)
+    state, transitions = catch_up(state, watch(Series(rows), rule), rows[-1].minute + 4 * 1440)
+    told = [each.change for each in transitions if each.notifies]
+    assert told[-1] in (Change.FIRED, Change.ESCALATED)
+    assert (state.phase, state.level) == (Phase.FROZEN, Severity.PAGE)
+
+
+def test_without_a_guard_an_empty_short_window_is_no_recovery_either() -> None:
+    counts = series((120, 10, 0), (60, 0, 10))
+    state, changes = history(watch(counts), 400)
+    assert (state.level, changes[-1][1]) == (Severity.PAGE, Change.FROZEN)
+    state, (resolved,) = evaluate(state, watch(Series([*counts, Row(401, 0, 1, 1)])), 401)
+    assert resolved.change is Change.RESOLVED
 
 
 @pytest.mark.parametrize(("eligible", "frozen"), [(49, False), (50, False), (51, True)])
