@@ -26,8 +26,6 @@ from sinks.port import Refused, Transient
 MOST_TASKS = 100_000
 """Tasks that are looked at for what makes up the difference; of busier workflows the newest."""
 
-_REPLACED = {Change.ESCALATED: Severity.TICKET, Change.EASED: Severity.PAGE}
-
 Tasks = Callable[[str, int, int], Sequence[bytes]]
 """Workflow, since (microseconds), at most so many -> lines of `ToldTask`."""
 
@@ -43,7 +41,8 @@ class Composer:
         """The notification of a transition. `objective` is None of the pipeline's own alerts, and if it was removed."""
         transition = Transition.model_validate_json(line.transition)
         ended = transition.change is Change.RESOLVED
-        severity = transition.level or transition.from_level
+        severity = transition.level or transition.told or transition.from_level
+        replaced = None if ended or transition.told is severity else transition.told
         platform = not line.workflow
         owner = objective.workflow.owner if objective else None
         text, bad = self._facts(line, transition, objective)
@@ -53,7 +52,7 @@ class Composer:
             transition_id=line.id,
             status=Status.RESOLVED if ended else Status.FIRING,
             severity=severity,
-            replaced=_REPLACED.get(transition.change),
+            replaced=replaced,
             audience=Audience.PLATFORM if platform else Audience.WORKFLOW,
             title=f"{'Resolved' if ended else (severity or Severity.TICKET).value.capitalize()}: "
             f"{line.workflow or 'Trueup itself'}: {what}",

@@ -104,7 +104,7 @@ class Alerter:
             told = self._outage.failed(error, now)
             behind = False
         else:
-            told = self._outage.ended(now)
+            told = self._outage.ended(now, self._parts.stored)
         if told is not None:
             notifier.offer(told)
         return behind
@@ -129,6 +129,7 @@ class Parts:
         self._in_force = StoredObjectives(store, retention_of(settings))
         counts = LandedCounts(connection, store, settings.kafka.epoch, settings.kafka.partitions)
         policy = Policy(Freezing(max_behind=limits.freeze_after // 60), limits.catch_up // 60)
+        self.stored = max((row.evaluated for row in store.states().values()), default=None)
         self._engine = Engine(store, self._in_force, counts, policy)
         self._watch = Watch(store)
         self._composer = Composer(limits, self._tasks)

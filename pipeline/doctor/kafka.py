@@ -58,9 +58,9 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Iterator[Check]:
         else:
             yield Check(f"topic {topic}", True, told)
     found = partitions[k.actions_topic]
-    if found and found != k.partitions:
+    if found:
         fix = f"set kafka.partitions to {found}, or recreate the topic and raise kafka.epoch"
-        yield Check("partitions", False, f"{found} in Kafka, {k.partitions} configured", fix)
+        yield judged("partitions", found == k.partitions, f"{found} in Kafka, {k.partitions} configured", fix)
 
 
 def _fault(settings: Settings, config: dict[str, str]) -> tuple[str, str] | None:

@@ -9,17 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.slo.alert_state import (
-    NOTIFIED,
-    Acknowledgement,
-    AlertState,
-    Change,
-    Phase,
-    Reason,
-    Silence,
-    Transition,
-    Why,
-)
+from pipeline.slo.alert_record import record
+from pipeline.slo.alert_state import AlertState, Phase, Reason, Transition, Why
 from pipeline.slo.burn import Reading, Rule, describe, read
 from pipeline.slo.counts import Series
 from pipeline.slo.durations import spell_minutes
@@ -88,20 +79,8 @@ def evaluate(
             for observation in observations
             for verdict in _judge(observation, state, now, waiting, freezing.enabled)
         ]
-    after = _settle(state, verdicts, now)
-    unsilenced = state.silence is not None and state.silence.until <= now
-    if unsilenced:
-        after = after.model_copy(update={"silence": None})
-    transitions = []
-    change = _change(state, after)
-    if change is None:
-        after = after.model_copy(update={"since": state.since, "reasons": state.reasons})
-    else:
-        transitions.append(Transition.between(state, after, change, now, change in NOTIFIED and after.silence is None))
-    if unsilenced:
-        still_unheard = change is None and after.level is not None
-        transitions.append(_by_person(after, Change.UNSILENCED, now, "the silence has ended", notifies=still_unheard))
-    return after.model_copy(update={"evaluated": now, "waiting": tuple(waiting.items())}), tuple(transitions)
+    after, transitions = record(state, _settle(state, verdicts, now), now)
+    return after.model_copy(update={"evaluated": now, "waiting": tuple(waiting.items())}), transitions
 
 
 def catch_up(
@@ -121,32 +100,6 @@ def catch_up(
         state, changed = evaluate(state, observations, minute, complete_until=complete_until, freezing=freezing)
         transitions.extend(changed)
     return state, tuple(transitions)
-
-
-def acknowledge(state: AlertState, by: str, now: int, comment: str = "") -> tuple[AlertState, Transition]:
-    """Someone has taken the alert. Ends when it resolves, or when a ticket becomes a page.
-
-    Raises:
-        ValueError: nothing is firing.
-    """
-    if state.level is None:
-        raise ValueError(f"{state.key} is not firing: there is nothing to acknowledge")
-    after = state.model_copy(update={"acknowledged": Acknowledgement(by=by, at=now, comment=comment)})
-    return after, _by_person(
-        after, Change.ACKNOWLEDGED, now, f"acknowledged by {by}" + (f": {comment}" if comment else "")
-    )
-
-
-def silence(state: AlertState, by: str, why: str, now: int, until: int) -> tuple[AlertState, Transition]:
-    """Keep evaluating, but notify nobody before the minute `until`.
-
-    Raises:
-        ValueError: `until` is not after `now`.
-    """
-    if until <= now:
-        raise ValueError(f"the silence would end at minute {until}, not after {now}")
-    after = state.model_copy(update={"silence": Silence(by=by, why=why, since=now, until=until)})
-    return after, _by_person(after, Change.SILENCED, now, f"silenced by {by}: {why}")
 
 
 def _judge(
@@ -254,31 +207,3 @@ def _settle(state: AlertState, verdicts: Sequence[_Verdict], now: int) -> AlertS
             "acknowledged": state.acknowledged if level and not louder else None,
         }
     )
-
-
-def _change(before: AlertState, after: AlertState) -> Change | None:
-    """What happened, if anything that belongs into the history did."""
-    if before.level is not after.level:
-        return _change_of_level(before.level, after.level)
-    if after.phase is Phase.FROZEN:
-        same = before.phase is Phase.FROZEN and {r.why for r in before.reasons} == {r.why for r in after.reasons}
-        return None if same else Change.FROZEN
-    if before.phase is after.phase:
-        return None
-    if before.phase is Phase.FROZEN:
-        return Change.THAWED
-    return Change.PENDING if after.phase is Phase.PENDING else Change.CLEARED
-
-
-def _change_of_level(before: Severity | None, after: Severity | None) -> Change:
-    if before is None:
-        return Change.FIRED
-    if after is None:
-        return Change.RESOLVED
-    return Change.ESCALATED if after is Severity.PAGE else Change.EASED
-
-
-def _by_person(state: AlertState, change: Change, now: int, text: str, *, notifies: bool = False) -> Transition:
-    """The line of an overlay: what fires stays as it is."""
-    with_reason = state.model_copy(update={"reasons": (Reason(why=Why.PERSON, text=text),)})
-    return Transition.between(state, with_reason, change, now, notifies)

@@ -98,7 +98,10 @@ def test_what_differs_is_looked_for_where_the_alert_looked(
 
 
 def line(
-    change: Change = Change.FIRED, level: Severity | None = Severity.PAGE, workflow: str = "claims"
+    change: Change = Change.FIRED,
+    level: Severity | None = Severity.PAGE,
+    workflow: str = "claims",
+    told: Severity | None = None,
 ) -> TransitionRow:
     reasons = (Reason(why=Why.BURNING, text="reported: 9 of 10 bad in 2h: budget spent 9x too fast"),)
     transition = Transition(
@@ -112,6 +115,7 @@ def line(
         episode=1,
         notifies=True,
         reasons=reasons if level else (),
+        told=told,
     )
     alert = AlertState(key="k", evaluated=NOW, level=level, active=("reported/page",), episode=1)
     after = Held(alert=alert, remaining=-0.25).model_dump_json()
@@ -152,17 +156,28 @@ def test_the_end_says_how_loud_it_was_and_when_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "level", "replaced"),
+    ("change", "told", "level", "replaced"),
     [
-        (Change.FIRED, Severity.PAGE, None),
-        (Change.ESCALATED, Severity.PAGE, Severity.TICKET),
-        (Change.EASED, Severity.TICKET, Severity.PAGE),
-        (Change.UNSILENCED, Severity.PAGE, None),
+        (Change.FIRED, None, Severity.PAGE, None),
+        (Change.ESCALATED, Severity.TICKET, Severity.PAGE, Severity.TICKET),
+        (Change.ESCALATED, None, Severity.PAGE, None),  # the ticket was silenced
+        (Change.EASED, Severity.PAGE, Severity.TICKET, Severity.PAGE),
+        (Change.UNSILENCED, None, Severity.PAGE, None),
+        (Change.UNSILENCED, Severity.PAGE, Severity.PAGE, None),
+        (Change.UNSILENCED, Severity.PAGE, Severity.TICKET, Severity.PAGE),
     ],
 )
-def test_what_replaces_what_is_told(change: Change, level: Severity, replaced: Severity | None) -> None:
-    note = compose(line(change, level))
+def test_what_replaces_what_is_told(
+    change: Change, told: Severity | None, level: Severity, replaced: Severity | None
+) -> None:
+    note = compose(line(change, level, told=told))
     assert (note.severity, note.replaced, note.status) == (level, replaced, Status.FIRING)
+
+
+def test_what_ends_is_what_people_were_told_of() -> None:
+    """A page that eased in a silence, and ends in it, is a page to those who know of it."""
+    note = compose(line(Change.RESOLVED, None, told=Severity.TICKET))
+    assert (note.severity, note.replaced, note.status) == (Severity.TICKET, None, Status.RESOLVED)
 
 
 def test_the_pipelines_own_alerts_go_to_the_owner_of_the_platform() -> None:
