@@ -38,6 +38,14 @@ def record(before: AlertState, after: AlertState, now: int) -> tuple[AlertState,
     return after, tuple(lines)
 
 
+def withdraw(state: AlertState, now: int, why: str) -> tuple[AlertState, tuple[Transition, ...]]:
+    """The alert ends because its objective is no longer in force: nothing has got better."""
+    ended = {"phase": Phase.RESOLVED, "level": None, "since": now, "active": (), "fired_at": None, "acknowledged": None}
+    reasons = (Reason(why=Why.WITHDRAWN, text=why),)
+    after, lines = record(state, state.model_copy(update={**ended, "waiting": (), "reasons": reasons}), now)
+    return after.model_copy(update={"evaluated": now}), lines
+
+
 def acknowledge(state: AlertState, by: str, now: int, comment: str = "") -> tuple[AlertState, Transition]:
     """Someone has taken the alert. Ends when it resolves, or when a ticket becomes a page.
 

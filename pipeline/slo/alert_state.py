@@ -43,6 +43,7 @@ class Why(StrEnum):
     LOW_COVERAGE = "low_coverage"
     BEHIND = "behind"
     PERSON = "person"
+    WITHDRAWN = "withdrawn"
 
 
 NOTIFIED = frozenset({Change.FIRED, Change.ESCALATED, Change.EASED, Change.RESOLVED})
@@ -79,9 +80,9 @@ class Silence(_Record):
 class AlertState(_Record):
     """The alert of one objective. `key` never changes; all minutes are minutes since the Unix epoch.
 
-    `level` is what fires, also while frozen; `told` is what people were told last that fires. `active` names what makes it fire, as `observation/severity`, so
-    that an observation that cannot say holds only its own. `fired_at` is when this episode began, at whatever
-    level. `waiting` holds since when pairs with a duration have been burning.
+    `level` is what fires, also while frozen; `told` is what people were told last that fires. `active` names what makes
+    it fire, as `observation/severity`, so that an observation that cannot say holds only its own. `fired_at` is when
+    this episode began, at whatever level. `waiting` holds since when pairs with a duration have been burning.
     """
 
     key: str

@@ -111,9 +111,8 @@ def test_a_trouble_that_began_in_a_silence_is_told_once_the_silence_ends() -> No
     run.see(*[False] * 15, lasting=0)
     assert told(run) == [(10, "unsilenced")]
     (line,) = (line for line in run.store.transitions() if line.notifies)
-    assert ["the silence has ended", "9000 messages wait"] == [
-        reason.text for reason in Transition.model_validate_json(line.transition).reasons
-    ]
+    reasons = Transition.model_validate_json(line.transition).reasons
+    assert [reason.text for reason in reasons] == ["the silence has ended", "9000 messages wait"]
     assert held(run.store.states()[finding(True).key]).alert.silence is None
 
 
