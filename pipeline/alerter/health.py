@@ -6,7 +6,7 @@ newest findings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from pipeline.alerter.advance import Step, Subject, act, follow
 from pipeline.alerter.held import Held
 from pipeline.config import Settings
-from pipeline.doctor import examine
+from pipeline.doctor import Check
 from pipeline.slo.alert_record import record
 from pipeline.slo.alert_state import AlertState, Phase, Reason, Why, alert_key
 from pipeline.slo.windows import Severity
@@ -53,13 +53,26 @@ class Finding:
         return Subject("", GROUP, self.name)
 
 
-def checks(settings: Settings, now: Callable[[], float]) -> Iterator[Finding]:
+def checks(examined: Iterable[Check]) -> Iterator[Finding]:
     """What the doctor finds. A part that is down says nothing of what is behind it."""
-    for check in examine(settings, now):
+    for check in examined:
         if check.name.startswith(_WATCHED):
             severity = Severity.PAGE if check.name.startswith(_PAGED) else Severity.TICKET
             text = f"{check.name}: {check.finding}" + (f". {check.fix}" if check.fix else "")
             yield Finding(check.name, check.ok, text, severity)
+
+
+def taken_until(examined: Iterable[Check], settings: Settings, now: int, known: int | None) -> int | None:
+    """The last minute of which no telemetry waits in the topics that it comes to; None: none waits for long.
+
+    What has waited for no longer than `alerter.freeze_after` is how things are. `now`: seconds; `known`: what it was
+    before, and still is if Kafka does not tell.
+    """
+    incoming = {f"lag of {topic}" for topic in (settings.kafka.spans_topic, settings.kafka.logs_topic)}
+    waited = [check.oldest for check in examined if check.name in incoming]
+    if not waited:
+        return known
+    return int(now - max(waited)) // 60 - 1 if max(waited) > settings.alerter.freeze_after else None
 
 
 def arrivals(client: Client, settings: Settings, now: int) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -36,7 +37,7 @@ def kafka(settings: Settings, now: Callable[[], float]) -> Iterator[Check]:
         partitions = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}
         yield from _topics(settings, partitions)
         for lag in lags(settings, consumer, {topic: n for topic, n in partitions.items() if n}, now):
-            yield _lag(lag)
+            yield replace(_lag(lag), oldest=lag.oldest)
     except KafkaError as error:
         yield Check("Kafka", False, str(trouble(settings, error)), "see the brokers' logs")
     finally:

@@ -79,6 +79,15 @@ def test_counts_say_until_when_they_are_complete(client: Client) -> None:
     assert world.counts.complete_until == NOW - 1
 
 
+def test_what_waits_for_a_worker_is_missing_in_the_counts_however_far_the_rest_is(client: Client) -> None:
+    world = World(client)
+    world.fold(minute=NOW)
+    world.counts.refresh([objective()], NOW)
+    for waits, complete in ((NOW - 30, NOW - 30), (NOW + 9, NOW - 1), (None, NOW - 1)):
+        world.counts.taken_until = waits
+        assert world.counts.complete_until == complete
+
+
 def test_another_objective_brings_its_own_counts(client: Client) -> None:
     world = World(client)
     world.fold(row("a", **verified("failure", NOW)))

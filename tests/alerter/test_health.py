@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.alerter.health import Finding, arrivals, audited, checks
+from pipeline.alerter.health import Finding, arrivals, audited, checks, taken_until
 from pipeline.alerter.held import held
 from pipeline.alerter.outage import Outage
 from pipeline.alerter.settings import AlerterSettings
@@ -162,7 +162,7 @@ def test_findings_that_could_not_be_stored_are_stored_later() -> None:
     assert run.watch.tick(NOW) == 1
 
 
-def test_the_doctors_failures_are_troubles_and_its_advice_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctors_failures_are_troubles_and_its_advice_is_not() -> None:
     told = [
         Check("Kafka", True, "here"),
         Check("lag of otlp_spans", False, "7 messages wait", "add workers"),
@@ -171,8 +171,7 @@ def test_the_doctors_failures_are_troubles_and_its_advice_is_not(monkeypatch: py
         Check("dead letters: not_otlp", True, "7 open"),
         Check("cost", False, "unknown"),
     ]
-    monkeypatch.setattr("pipeline.alerter.health.examine", lambda *_: told)
-    found = list(checks(Settings(), lambda: 0.0))
+    found = list(checks(told))
     assert [(each.name, each.ok, each.severity) for each in found] == [
         ("Kafka", True, "page"),
         ("lag of otlp_spans", False, "page"),
@@ -180,6 +179,28 @@ def test_the_doctors_failures_are_troubles_and_its_advice_is_not(monkeypatch: py
         ("partitions", True, "ticket"),
     ]
     assert found[1].text == "lag of otlp_spans: 7 messages wait. add workers"
+
+
+@pytest.mark.parametrize(
+    ("spans", "logs", "until"),
+    [
+        (0.0, 0.0, None),
+        (600.0, 3.0, None),  # waits for no longer than `freeze_after`
+        (601.0, 3.0, NOW - 12),  # of minute NOW - 11 some waits
+        (3.0, 7_200.0, NOW - 121),
+    ],
+)
+def test_telemetry_that_waits_for_a_worker_for_long_is_missing_in_the_counts(
+    spans: float, logs: float, until: int | None
+) -> None:
+    examined = [
+        Check("Kafka", True, ""),
+        Check("lag of otlp_spans", True, "", oldest=spans),
+        Check("lag of otlp_logs", True, "", oldest=logs),
+        Check("lag of agent.actions", False, "", oldest=90_000.0),  # the counts know of this themselves
+    ]
+    assert taken_until(examined, Settings(), NOW * 60, 7) == until
+    assert taken_until(examined[:1], Settings(), NOW * 60, 7) == 7
 
 
 def test_dead_letters_and_silence_are_found(client: Client) -> None:

@@ -63,6 +63,7 @@ def test_what_waits_is_counted_and_is_a_fault_once_it_is_old(rig: Rig, lab: Lab)
     assert look(rig)[f"lag of {SPANS}"].ok
     late = look(rig, later=120)[f"lag of {SPANS}"]
     assert not late.ok
+    assert 120 <= late.oldest < 180
     assert "is a worker running" in late.fix
 
 
