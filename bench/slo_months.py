@@ -78,10 +78,9 @@ def _by_windows(total: Ints, bad: Ints, rule: Rule) -> Bools:
 
         crossed = above(long) & above(stretched)
         holds |= crossed
+        if rule.guard.recent:
+            holds |= _between(tasks, long, now) == 0  # frozen
         begins |= crossed & above(short) & (_between(failures, long, now) >= required[:, at])
-    longest = max((pair.long for pair in rule.pairs), default=0)
-    if rule.guard.recent:
-        holds |= _between(tasks, np.maximum(now - longest, 0), now) == 0  # frozen
     return _latched(begins, holds)
 
 

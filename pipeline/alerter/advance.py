@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.alerter.held import Held, identity
-from pipeline.slo.alert import Freezing, Observation, acknowledge, evaluate, silence
+from pipeline.slo.alert import Freezing, Observation, evaluate
+from pipeline.slo.alert_record import acknowledge, silence
 from pipeline.slo.alert_state import AlertState, Transition
 from schemas.units import MINUTE_US
 from sinks.objectives import SILENCE, ActionRow, TransitionRow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from pipeline.objectives.book import Counted
 from pipeline.objectives.counting import needs
 from pipeline.objectives.history import percent, spell_window
 from pipeline.report.build import stamp
-from pipeline.slo.alert_state import Change, Transition
+from pipeline.slo.alert_state import Change, Transition, Why
 from pipeline.slo.objective import Objective
 from pipeline.slo.windows import Severity
 from schemas.units import MINUTE_US
@@ -25,8 +26,6 @@ from sinks.port import Refused, Transient
 
 MOST_TASKS = 100_000
 """Tasks that are looked at for what makes up the difference; of busier workflows the newest."""
-
-_REPLACED = {Change.ESCALATED: Severity.TICKET, Change.EASED: Severity.PAGE}
 
 Tasks = Callable[[str, int, int], Sequence[bytes]]
 """Workflow, since (microseconds), at most so many -> lines of `ToldTask`."""
@@ -43,21 +42,21 @@ class Composer:
         """The notification of a transition. `objective` is None of the pipeline's own alerts, and if it was removed."""
         transition = Transition.model_validate_json(line.transition)
         ended = transition.change is Change.RESOLVED
-        severity = transition.level or transition.from_level
+        severity = transition.level or transition.told or transition.from_level
+        replaced = None if ended or transition.told is severity else transition.told
         platform = not line.workflow
         owner = objective.workflow.owner if objective else None
         text, bad = self._facts(line, transition, objective)
-        what = objective.display_name if objective else line.objective
+        what = objective.display_name if objective else line.objective if platform else f"{line.slo}/{line.objective}"
         return Notification(
             key=line.key,
             transition_id=line.id,
             status=Status.RESOLVED if ended else Status.FIRING,
             severity=severity,
-            replaced=_REPLACED.get(transition.change),
+            replaced=replaced,
             audience=Audience.PLATFORM if platform else Audience.WORKFLOW,
-            title=f"{'Resolved' if ended else (severity or Severity.TICKET).value.capitalize()}: "
-            f"{line.workflow or 'Trueup itself'}: {what}",
-            text=tuple(text),
+            title=f"{_word(transition, severity)}: {line.workflow or 'Trueup itself'}: {what}",
+            text=(*text, *self._commands(line.key, bad)),
             started_at=(line.started or line.at) * MINUTE_US,
             ended_at=line.at * MINUTE_US if ended else None,
             workflow=line.workflow,
@@ -74,6 +73,13 @@ class Composer:
     def _link(self, page: str, name: str) -> str:
         base = self.settings.console.rstrip("/")
         return f"{base}/{page}/{quote(name, safe='')}" if base else ""
+
+    def _commands(self, key: str, bad: Sequence[str]) -> list[str]:
+        """Where there is no console to link to: what to run."""
+        if self.settings.console:
+            return []
+        opened = [f"to open: trueup task {'-- ' if each.startswith('-') else ''}{shlex.quote(each)}" for each in bad]
+        return [*opened, f"what happened: trueup alerts history {key}"]
 
     def _facts(
         self, line: TransitionRow, transition: Transition, objective: Objective | None
@@ -102,6 +108,13 @@ class Composer:
         if told:
             lines += [f"what differs, {compared(span)}:", *told]
         return lines, failed(tasks, counted, span)
+
+
+def _word(transition: Transition, severity: Severity | None) -> str:
+    """How a title begins. What ended because nobody asks any more has not been resolved."""
+    if transition.change is Change.RESOLVED:
+        return "Ended" if any(reason.why is Why.WITHDRAWN for reason in transition.reasons) else "Resolved"
+    return (severity or Severity.TICKET).value.capitalize()
 
 
 def looked_at(objective: Objective, active: Sequence[str], at: int, lag: int) -> tuple[Counted, Span]:

@@ -25,6 +25,8 @@ class LandedCounts:
     """The counts of the tasks in ClickHouse. A book lives for a day: then it begins later, and old tasks are let go."""
 
     def __init__(self, connect: Client | Connection, store: ObjectiveStore, epoch: int, partitions: int) -> None:
+        self.taken_until: int | None = None
+        """The last minute whose telemetry does not wait for a worker, if some does: see `health.taken_until`."""
         self._store = store
         self._adjustments: list[AdjustmentRow] = []
         self._connection, self._epoch, self._partitions = Connection.of(connect), epoch, partitions
@@ -71,7 +73,8 @@ class LandedCounts:
     @property
     def complete_until(self) -> int | None:
         """The last minute of which everything has landed; 0 while a partition has never been folded."""
-        return self._progress.complete_until or 0
+        folded, taken = self._progress.complete_until or 0, self.taken_until
+        return folded if taken is None else min(folded, taken)
 
     def measured(self, objective: Objective) -> Measured:
         """The counts of one objective of the last refresh."""

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.alerter.advance import Landed, Subject, advance
+from pipeline.alerter.advance import Landed, Subject, advance, follow
 from pipeline.alerter.held import Held, held
 from pipeline.slo.alert import Freezing, Observation
+from pipeline.slo.alert_record import withdraw
 from pipeline.slo.alert_state import AlertState
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured, observations
@@ -50,6 +51,9 @@ class InForce(Protocol):
     @property
     def unreadable(self) -> frozenset[str]:
         """Workflows some of whose objectives cannot be read: their alerts stay as they are."""
+
+    def why_ended(self, subject: Subject) -> str:
+        """Why an objective is no longer in force, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,11 @@ class Engine:
             behind = behind or until < now
             news += lines
             rows += [after.row()] if after != stored.get(key) else []
-        for key, ended in self._ended(objectives, stored).items():
-            after, steps = advance(ended, lambda _: (), (), now, Landed(None, Freezing(enabled=False)))
-            news += [step.row(self._subject(key)) for step in steps]
+        for subject, before in self._ended(objectives, stored):
+            minute = max(now, before.alert.evaluated or now)
+            alert, made = withdraw(before.alert, minute, self._in_force.why_ended(subject))
+            after, steps = follow(before, alert, made)
+            news += [step.row(subject) for step in steps]
             rows.append(after.row())
         self._store.append(news)
         self._store.append(rows)
@@ -122,15 +128,12 @@ class Engine:
             return state
         return state.model_copy(update={"alert": state.alert.model_copy(update={"evaluated": earliest})})
 
-    def _ended(self, objectives: Mapping[str, Objective], states: Mapping[str, Held]) -> dict[str, Held]:
+    def _ended(self, objectives: Mapping[str, Objective], states: Mapping[str, Held]) -> list[tuple[Subject, Held]]:
         """Alerts that fire although their objective was taken back; those that cannot be read go on firing."""
-        firing = {key: state for key, state in states.items() if state.alert.level and key not in objectives}
-        subjects = {key: self._subject(key) for key in firing}
-        return {
-            key: state
-            for key, state in firing.items()
-            if subjects[key].workflow and subjects[key].workflow not in self._in_force.unreadable
-        }
+        firing = [state for key, state in states.items() if state.alert.level and key not in objectives]
+        known = [(self._subject(state.alert.key), state) for state in firing]
+        unreadable = self._in_force.unreadable
+        return [(each, state) for each, state in known if each.workflow and each.workflow not in unreadable]
 
     def _subject(self, key: str) -> Subject:
         """What an alert was about, by its history. An alert that fires has one."""

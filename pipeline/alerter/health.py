@@ -6,7 +6,7 @@ newest findings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
@@ -14,8 +14,9 @@ from clickhouse_connect.driver.client import Client
 from pipeline.alerter.advance import Step, Subject, act, follow
 from pipeline.alerter.held import Held
 from pipeline.config import Settings
-from pipeline.doctor import examine
-from pipeline.slo.alert_state import AlertState, Change, Phase, Reason, Transition, Why, alert_key
+from pipeline.doctor import Check
+from pipeline.slo.alert_record import record
+from pipeline.slo.alert_state import AlertState, Phase, Reason, Why, alert_key
 from pipeline.slo.windows import Severity
 from sinks.clickhouse.audit import audit
 from sinks.clickhouse.reads import dictionaries
@@ -31,10 +32,13 @@ _WATCHED = (*_PAGED, "topic ", "partitions", "clocks", "migrations", "rights")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part. What was not looked at has no finding, and its alert stays as it is."""
+    """What was found of one part. What was not looked at has no finding, and its alert stays as it is.
+
+    So it does if `ok` is None: neither is there a new trouble, nor is the old one over.
+    """
 
     name: str
-    ok: bool
+    ok: bool | None
     text: str
     severity: Severity
     lasting: int = LASTING
@@ -49,24 +53,42 @@ class Finding:
         return Subject("", GROUP, self.name)
 
 
-def checks(settings: Settings, now: Callable[[], float]) -> Iterator[Finding]:
+def checks(examined: Iterable[Check]) -> Iterator[Finding]:
     """What the doctor finds. A part that is down says nothing of what is behind it."""
-    for check in examine(settings, now):
+    for check in examined:
         if check.name.startswith(_WATCHED):
             severity = Severity.PAGE if check.name.startswith(_PAGED) else Severity.TICKET
             text = f"{check.name}: {check.finding}" + (f". {check.fix}" if check.fix else "")
             yield Finding(check.name, check.ok, text, severity)
 
 
+def taken_until(examined: Iterable[Check], settings: Settings, now: int, known: int | None) -> int | None:
+    """The last minute of which no telemetry waits in the topics that it comes to; None: none waits for long.
+
+    What has waited for no longer than `alerter.freeze_after` is how things are. `now`: seconds; `known`: what it was
+    before, and still is if Kafka does not tell.
+    """
+    incoming = {f"lag of {topic}" for topic in (settings.kafka.spans_topic, settings.kafka.logs_topic)}
+    waited = [check.oldest for check in examined if check.name in incoming]
+    if not waited:
+        return known
+    return int(now - max(waited)) // 60 - 1 if max(waited) > settings.alerter.freeze_after else None
+
+
 def arrivals(client: Client, settings: Settings, now: int) -> Iterator[Finding]:
-    """Dead letters of the last hour, and whether anything arrives at all. `now`: seconds."""
+    """Open dead letters, and whether anything arrives at all. `now`: seconds.
+
+    New dead letters are a trouble until they have been dealt with, not until they are old.
+    """
     limits = settings.alerter
     since = {"since": now - 3_600}
-    sql = """SELECT count() AS n FROM dead_letters
-        WHERE state = 'open' AND received >= toDateTime({since:UInt32}, 'UTC')"""
+    sql = """SELECT count() AS open, countIf(received >= toDateTime({since:UInt32}, 'UTC')) AS new
+        FROM dead_letters WHERE state = 'open'"""
     (row,) = dictionaries(client, sql, since)
-    told = f"{row['n']} open dead letters of the last hour; see `trueup deadletter list`"
-    yield Finding("dead letters", row["n"] <= limits.dead_letters, told, Severity.TICKET, lasting=0)
+    told = f"{row['open']} open dead letters, {row['new']} of the last hour; see `trueup deadletter list`"
+    fine = row["open"] <= limits.dead_letters
+    troubled = row["new"] > limits.dead_letters
+    yield Finding("dead letters", fine if fine or troubled else None, told, Severity.TICKET, lasting=0)
     sql = "SELECT count() AS n, intDiv(max(received), 1000000) AS last FROM envelope_rows WHERE events > 0"
     (row,) = dictionaries(client, sql)
     if row["n"]:
@@ -91,40 +113,24 @@ def judge(
         if before.alert.evaluated is not None and now < before.alert.evaluated:
             continue
         before, acted = act(before, [action for action in actions if action.key == finding.key], now)
-        alert = before.alert
-        after = _next(alert, finding, now)
-        change = _CHANGES.get((alert.level is not None, after.phase)) if after.phase is not alert.phase else None
-        notifies = change in (Change.FIRED, Change.RESOLVED) and not _silenced(after, now)
-        made = [Transition.between(alert, after, change, now, notifies)] if change else []
-        held, steps = follow(before, after, made)
+        after, made = record(before.alert, _found(before.alert, finding, now), now)
+        held, steps = follow(before, after.model_copy(update={"evaluated": now}), made)
         yield finding, held, [*acted, *steps]
 
 
-_CHANGES = {
-    (False, Phase.PENDING): Change.PENDING,
-    (False, Phase.FIRING): Change.FIRED,
-    (False, Phase.INACTIVE): Change.CLEARED,
-    (True, Phase.RESOLVED): Change.RESOLVED,
-    (False, Phase.RESOLVED): Change.CLEARED,
-}
-
-
-def _next(alert: AlertState, finding: Finding, now: int) -> AlertState:
+def _found(alert: AlertState, finding: Finding, now: int) -> AlertState:
+    """The alert as a finding has it."""
+    if finding.ok is None:
+        return alert
     if finding.ok:
         quiet = Phase.RESOLVED if alert.episode else Phase.INACTIVE
-        if alert.phase is quiet:
-            return alert.model_copy(update={"evaluated": now})
         ended = {"phase": quiet, "level": None, "since": now, "reasons": (), "active": (), "fired_at": None}
-        return alert.model_copy(update={**ended, "acknowledged": None, "evaluated": now})
-    reasons = (Reason(why=Why.BURNING, text=finding.text),)
+        return alert.model_copy(update={**ended, "acknowledged": None})
+    known = {"reasons": (Reason(why=Why.BURNING, text=finding.text),)}
     if alert.level is not None:
-        return alert.model_copy(update={"evaluated": now})
+        return alert.model_copy(update=known)
     began = now if alert.phase is not Phase.PENDING or alert.since is None else alert.since
     if now - began < finding.lasting:
-        return alert.model_copy(update={"phase": Phase.PENDING, "since": began, "reasons": reasons, "evaluated": now})
-    begun = {"phase": Phase.FIRING, "level": finding.severity, "since": now, "reasons": reasons, "fired_at": now}
-    return alert.model_copy(update={**begun, "episode": alert.episode + 1, "evaluated": now})
-
-
-def _silenced(alert: AlertState, now: int) -> bool:
-    return alert.silence is not None and alert.silence.until > now
+        return alert.model_copy(update={**known, "phase": Phase.PENDING, "since": began})
+    begun = {"phase": Phase.FIRING, "level": finding.severity, "since": now, "fired_at": now}
+    return alert.model_copy(update={**known, **begun, "episode": alert.episode + 1})

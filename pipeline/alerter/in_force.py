@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline.alerter.advance import Subject
 from pipeline.objectives.history import Edition, read
 from pipeline.slo.objective import Objective
 from sinks.objectives import ObjectiveStore, Version
@@ -32,6 +33,14 @@ class StoredObjectives:
     def known(self, key: str) -> Objective | None:
         """One of the objectives as they were last read; any thread may ask."""
         return self._objectives.get(key)
+
+    def why_ended(self, subject: Subject) -> str:
+        """Why an objective is no longer among them: what was done, in which version, by whom."""
+        edition = self._editions[subject.workflow]
+        version = edition.version
+        what = "made a draft" if (subject.slo, subject.objective) in edition.objectives else "removed or renamed"
+        where = f"version {version.version} of {subject.workflow}"
+        return f"the objective was {what} in {where}, by {version.by}: {version.why}"
 
     def _edition(self, version: Version) -> Edition:
         held = self._editions.get(version.workflow)

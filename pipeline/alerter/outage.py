@@ -14,12 +14,17 @@ NAME = "ClickHouse"
 
 
 class Outage:
-    """Since when evaluations fail. Minutes are since the Unix epoch."""
+    """Since when evaluations fail. Minutes are since the Unix epoch.
+
+    An earlier life of the alerter may have told of an outage, and nothing could be stored of that. So the first
+    evaluation tells of an end, too, if none had been stored for long enough before.
+    """
 
     def __init__(self, settings: AlerterSettings) -> None:
         self._settings = settings
         self._since: int | None = None
         self._told = False
+        self._begun = False
 
     def failed(self, error: Exception, now: int) -> Notification | None:
         """An evaluation has failed; what to tell, once that has lasted."""
@@ -29,10 +34,12 @@ class Outage:
         self._told = True
         return self._notification(Status.FIRING, self._since, None, f"no objective is evaluated: {error}")
 
-    def ended(self, now: int) -> Notification | None:
-        """An evaluation has succeeded; what to tell, if a failure was told."""
+    def ended(self, now: int, stored: int | None = None) -> Notification | None:
+        """An evaluation has succeeded; what to tell, if a failure was told. `stored`: the last minute before it."""
         since, told = self._since, self._told
-        self._since, self._told = None, False
+        if not (self._begun or told) and stored is not None and now - stored > LASTING:
+            since, told = stored + 1, True
+        self._since, self._told, self._begun = None, False, True
         if since is None or not told:
             return None
         return self._notification(Status.RESOLVED, since, now, "missed minutes are evaluated now")

@@ -20,13 +20,14 @@ from pipeline.alerter.compose import Composer
 from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.delivery import Delivery, Patience
 from pipeline.alerter.engine import Engine, Policy, Ticked
-from pipeline.alerter.health import arrivals, audited, checks
+from pipeline.alerter.health import arrivals, audited, checks, taken_until
 from pipeline.alerter.in_force import StoredObjectives
 from pipeline.alerter.outage import Outage
 from pipeline.alerter.telling import Telling
 from pipeline.alerter.watch import Watch
 from pipeline.config import Settings
 from pipeline.connections import client_of
+from pipeline.doctor import examine
 from pipeline.health import serve_health
 from pipeline.notify.build import notifier_of
 from pipeline.notify.notification import Notification
@@ -46,6 +47,9 @@ log = structlog.get_logger()
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
+
+ANSWER_SECONDS = 10.0
+"""How long the first evaluation waits for Kafka to say what waits there."""
 
 
 class Alerter:
@@ -93,6 +97,7 @@ class Alerter:
                 with self._connection.client():
                     log.info("evaluating", clickhouse=self._settings.clickhouse.url)
                 self._parts = Parts(self._settings, self._connection, notifier, self._clock, stop)
+                self._parts.measure()
             ticked = self._parts.tick(now)
             self._parts.start()
             self._telling.ticked(ticked)
@@ -104,7 +109,7 @@ class Alerter:
             told = self._outage.failed(error, now)
             behind = False
         else:
-            told = self._outage.ended(now)
+            told = self._outage.ended(now, self._parts.stored)
         if told is not None:
             notifier.offer(told)
         return behind
@@ -127,27 +132,28 @@ class Parts:
         store = ClickHouseObjectives(connection)
         self._settings, self._connection, self._clock, self._stop = settings, connection, clock, stop
         self._in_force = StoredObjectives(store, retention_of(settings))
-        counts = LandedCounts(connection, store, settings.kafka.epoch, settings.kafka.partitions)
+        self._counts = LandedCounts(connection, store, settings.kafka.epoch, settings.kafka.partitions)
         policy = Policy(Freezing(max_behind=limits.freeze_after // 60), limits.catch_up // 60)
-        self._engine = Engine(store, self._in_force, counts, policy)
+        self.stored = max((row.evaluated for row in store.states().values()), default=None)
+        self._engine = Engine(store, self._in_force, self._counts, policy)
         self._watch = Watch(store)
         self._composer = Composer(limits, self._tasks)
         patience = Patience(limits.repeat_for // 60, max(limits.retry_after // 60, 1))
         self.delivery = Delivery(store, notifier, self._compose, patience)
         self._news = threading.Event()
         self._news.set()
-        self._threads = [
-            threading.Thread(target=self._deliver, name="delivery", daemon=True),
-            threading.Thread(target=self._measure, name="health", daemon=True),
-        ]
-        self._started = False
+        self._measured = threading.Event()
+        self._delivering = threading.Thread(target=self._deliver, name="delivery", daemon=True)
+
+    def measure(self) -> None:
+        """Begin to measure; returns once Kafka has said what waits there, or does not answer."""
+        threading.Thread(target=self._measure, name="health", daemon=True).start()
+        self._measured.wait(ANSWER_SECONDS)
 
     def start(self) -> None:
-        """Begin to deliver and to measure, once the objectives are known. Again: nothing happens."""
-        if not self._started:
-            self._started = True
-            for thread in self._threads:
-                thread.start()
+        """Begin to deliver, once the objectives are known. Again: nothing happens."""
+        if self._delivering.ident is None:
+            self._delivering.start()
 
     def tick(self, now: int) -> Ticked:
         """Evaluate objectives and the pipeline. Raises Transient."""
@@ -161,8 +167,8 @@ class Parts:
     def end(self) -> None:
         """End delivery; the threads know that it is time."""
         self._news.set()
-        if self._started:
-            self._threads[0].join(5)
+        if self._delivering.ident is not None:
+            self._delivering.join(5)
 
     def store_receipts(self) -> None:
         """Write down what receivers said last."""
@@ -194,7 +200,10 @@ class Parts:
         while not self._stop.is_set():
             now = int(self._clock())
             with _logged("health"):
-                self._watch.take(checks(self._settings, self._clock))
+                examined = examine(self._settings, self._clock)
+                self._counts.taken_until = taken_until(examined, self._settings, now, self._counts.taken_until)
+                self._measured.set()
+                self._watch.take(checks(examined))
                 with self._connection.client() as client:
                     self._watch.take(arrivals(client, self._settings, now))
             if time.monotonic() - audited_at >= self._settings.alerter.audit_every:

@@ -13,6 +13,8 @@ class Check:
     ok: bool
     finding: str
     fix: str = ""
+    oldest: float = 0.0
+    """Of the lag of a topic: for how many seconds the oldest message has waited."""
 
     @property
     def mark(self) -> str:

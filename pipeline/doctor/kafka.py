@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -36,7 +37,7 @@ def kafka(settings: Settings, now: Callable[[], float]) -> Iterator[Check]:
         partitions = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}
         yield from _topics(settings, partitions)
         for lag in lags(settings, consumer, {topic: n for topic, n in partitions.items() if n}, now):
-            yield _lag(lag)
+            yield replace(_lag(lag), oldest=lag.oldest)
     except KafkaError as error:
         yield Check("Kafka", False, str(trouble(settings, error)), "see the brokers' logs")
     finally:
@@ -58,9 +59,9 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Iterator[Check]:
         else:
             yield Check(f"topic {topic}", True, told)
     found = partitions[k.actions_topic]
-    if found and found != k.partitions:
+    if found:
         fix = f"set kafka.partitions to {found}, or recreate the topic and raise kafka.epoch"
-        yield Check("partitions", False, f"{found} in Kafka, {k.partitions} configured", fix)
+        yield judged("partitions", found == k.partitions, f"{found} in Kafka, {k.partitions} configured", fix)
 
 
 def _fault(settings: Settings, config: dict[str, str]) -> tuple[str, str] | None:

@@ -1,8 +1,9 @@
 """Prometheus Alertmanager, API v2.
 
-An alert there is its labels, so they hold only what stays the same during an episode. It ends when nobody mentions it
-before its `endsAt`; the delivery repeats firing alerts, each time with an `endsAt` that is `hold` away. A severity is a
-label, because routes need it: when it changes, the alert with the old one is ended in the same request.
+An alert there is its labels, so they hold only what stays the same during an episode: an owner may change. It ends when
+nobody mentions it before its `endsAt`; the delivery repeats firing alerts, each time with an `endsAt` that is `hold`
+away. A severity is a label, because routes need it: when it changes, the alert with the old one is ended in the same
+request.
 """
 
 from __future__ import annotations
@@ -75,7 +76,6 @@ def _labels(notification: Notification, severity: Severity | None) -> dict[str, 
             "workflow": notification.workflow,
             "slo": notification.slo,
             "objective": notification.objective,
-            "owner": notification.owner,
         }
     )
 
@@ -88,6 +88,7 @@ def _annotations(notification: Notification) -> dict[str, str]:
             "description": "\n".join(notification.text),
             "runbook_url": notification.runbook,
             "dashboard_url": notification.link,
+            "owner": notification.owner,
             "contact": notification.contact,
             "escalation": notification.escalation,
             "failed_tasks": "\n".join(f"{task.text} {task.url}".strip() for task in notification.failed_tasks),

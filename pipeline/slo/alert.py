@@ -9,17 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.slo.alert_state import (
-    NOTIFIED,
-    Acknowledgement,
-    AlertState,
-    Change,
-    Phase,
-    Reason,
-    Silence,
-    Transition,
-    Why,
-)
+from pipeline.slo.alert_record import record
+from pipeline.slo.alert_state import AlertState, Phase, Reason, Transition, Why
 from pipeline.slo.burn import Reading, Rule, describe, read
 from pipeline.slo.counts import Series
 from pipeline.slo.durations import spell_minutes
@@ -39,7 +30,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Freezing:
-    """When the data cannot say: no events in the longest window, low coverage, or counts `max_behind` minutes old."""
+    """When the data cannot say: low coverage, counts `max_behind` minutes old, or no events in the longest window, of
+    what fires in any window.
+    """
 
     enabled: bool = True
     max_behind: int = 10
@@ -86,20 +79,8 @@ def evaluate(
             for observation in observations
             for verdict in _judge(observation, state, now, waiting, freezing.enabled)
         ]
-    after = _settle(state, verdicts, now)
-    unsilenced = state.silence is not None and state.silence.until <= now
-    if unsilenced:
-        after = after.model_copy(update={"silence": None})
-    transitions = []
-    change = _change(state, after)
-    if change is None:
-        after = after.model_copy(update={"since": state.since, "reasons": state.reasons})
-    else:
-        transitions.append(Transition.between(state, after, change, now, change in NOTIFIED and after.silence is None))
-    if unsilenced:
-        still_unheard = change is None and after.level is not None
-        transitions.append(_by_person(after, Change.UNSILENCED, now, "the silence has ended", notifies=still_unheard))
-    return after.model_copy(update={"evaluated": now, "waiting": tuple(waiting.items())}), tuple(transitions)
+    after, transitions = record(state, _settle(state, verdicts, now), now)
+    return after.model_copy(update={"evaluated": now, "waiting": tuple(waiting.items())}), transitions
 
 
 def catch_up(
@@ -121,36 +102,13 @@ def catch_up(
     return state, tuple(transitions)
 
 
-def acknowledge(state: AlertState, by: str, now: int, comment: str = "") -> tuple[AlertState, Transition]:
-    """Someone has taken the alert. Ends when it resolves, or when a ticket becomes a page.
-
-    Raises:
-        ValueError: nothing is firing.
-    """
-    if state.level is None:
-        raise ValueError(f"{state.key} is not firing: there is nothing to acknowledge")
-    after = state.model_copy(update={"acknowledged": Acknowledgement(by=by, at=now, comment=comment)})
-    return after, _by_person(
-        after, Change.ACKNOWLEDGED, now, f"acknowledged by {by}" + (f": {comment}" if comment else "")
-    )
-
-
-def silence(state: AlertState, by: str, why: str, now: int, until: int) -> tuple[AlertState, Transition]:
-    """Keep evaluating, but notify nobody before the minute `until`.
-
-    Raises:
-        ValueError: `until` is not after `now`.
-    """
-    if until <= now:
-        raise ValueError(f"the silence would end at minute {until}, not after {now}")
-    after = state.model_copy(update={"silence": Silence(by=by, why=why, since=now, until=until)})
-    return after, _by_person(after, Change.SILENCED, now, f"silenced by {by}: {why}")
-
-
 def _judge(
     observation: Observation, state: AlertState, now: int, waiting: dict[str, int], freezes: bool
 ) -> Iterator[_Verdict]:
-    """One verdict for each severity that the observation has pairs for."""
+    """One verdict for each severity that the observation has pairs for.
+
+    What fires goes on as long as some pair has nothing to judge: silence is not recovery.
+    """
     readings = read(observation.series, now - observation.lag, observation.rule)
     for severity in Severity:
         mine = [reading for reading in readings if reading.pair.severity is severity]
@@ -168,6 +126,10 @@ def _judge(
             if _has_lasted(f"{name}/{at}", reading, now, dict(state.waiting), waiting)
             or (reading.crossed and name in state.active)
         ]
+        silent = [reading for reading in mine if not reading.short.total]
+        if silent and not firing and freezes and name in state.active:
+            yield _Verdict(name, severity, None, False, (_nothing(observation, silent),))
+            continue
         pending = [] if firing else [reading for reading in mine if reading.crossed]
         why = Why.BURNING if firing else Why.WAITING
         reasons = tuple(_reason(why, observation, reading) for reading in firing or pending)
@@ -190,15 +152,22 @@ def _has_lasted(name: str, reading: Reading, now: int, before: dict[str, int], w
 def _unclear(observation: Observation, readings: Sequence[Reading]) -> Reason | None:
     """Why these counts cannot say, if they cannot."""
     longest = max(readings, key=lambda reading: reading.pair.long)
-    counts, span = longest.long, spell_minutes(longest.pair.long)
+    counts = longest.long
     if not counts.total:
-        return Reason(why=Why.NO_EVENTS, text=f"{observation.name}: nothing to judge in the last {span}")
+        return _nothing(observation, [longest])
     floor = observation.coverage_floor
     if counts.total * floor.denominator < floor.numerator * counts.eligible:
         share = 100 * counts.total // counts.eligible
-        text = f"{observation.name}: only {share}% of {counts.eligible} judged in {span}, floor {float(floor):.0%}"
+        judged = f"only {share}% of {counts.eligible} judged in {spell_minutes(longest.pair.long)}"
+        text = f"{observation.name}: {judged}, floor {float(floor):.0%}"
         return Reason(why=Why.LOW_COVERAGE, text=text)
     return None
+
+
+def _nothing(observation: Observation, silent: Sequence[Reading]) -> Reason:
+    """That there is nothing in the windows of these pairs: neither in the long one, nor, without a guard, the short."""
+    longest = max(reading.pair.short if reading.long.total else reading.pair.long for reading in silent)
+    return Reason(why=Why.NO_EVENTS, text=f"{observation.name}: nothing to judge in the last {spell_minutes(longest)}")
 
 
 def _reason(why: Why, observation: Observation, reading: Reading) -> Reason:
@@ -238,31 +207,3 @@ def _settle(state: AlertState, verdicts: Sequence[_Verdict], now: int) -> AlertS
             "acknowledged": state.acknowledged if level and not louder else None,
         }
     )
-
-
-def _change(before: AlertState, after: AlertState) -> Change | None:
-    """What happened, if anything that belongs into the history did."""
-    if before.level is not after.level:
-        return _change_of_level(before.level, after.level)
-    if after.phase is Phase.FROZEN:
-        same = before.phase is Phase.FROZEN and {r.why for r in before.reasons} == {r.why for r in after.reasons}
-        return None if same else Change.FROZEN
-    if before.phase is after.phase:
-        return None
-    if before.phase is Phase.FROZEN:
-        return Change.THAWED
-    return Change.PENDING if after.phase is Phase.PENDING else Change.CLEARED
-
-
-def _change_of_level(before: Severity | None, after: Severity | None) -> Change:
-    if before is None:
-        return Change.FIRED
-    if after is None:
-        return Change.RESOLVED
-    return Change.ESCALATED if after is Severity.PAGE else Change.EASED
-
-
-def _by_person(state: AlertState, change: Change, now: int, text: str, *, notifies: bool = False) -> Transition:
-    """The line of an overlay: what fires stays as it is."""
-    with_reason = state.model_copy(update={"reasons": (Reason(why=Why.PERSON, text=text),)})
-    return Transition.between(state, with_reason, change, now, notifies)

@@ -43,6 +43,7 @@ class Why(StrEnum):
     LOW_COVERAGE = "low_coverage"
     BEHIND = "behind"
     PERSON = "person"
+    WITHDRAWN = "withdrawn"
 
 
 NOTIFIED = frozenset({Change.FIRED, Change.ESCALATED, Change.EASED, Change.RESOLVED})
@@ -68,7 +69,7 @@ class Acknowledgement(_Record):
 
 
 class Silence(_Record):
-    """Nobody is notified from minute `since` until minute `until`."""
+    """Nobody is told anything new from minute `since` until minute `until`."""
 
     by: str
     why: str
@@ -79,14 +80,15 @@ class Silence(_Record):
 class AlertState(_Record):
     """The alert of one objective. `key` never changes; all minutes are minutes since the Unix epoch.
 
-    `level` is what fires, also while frozen. `active` names what makes it fire, as `observation/severity`, so
-    that an observation that cannot say holds only its own. `fired_at` is when this episode began, at whatever
-    level. `waiting` holds since when pairs with a duration have been burning.
+    `level` is what fires, also while frozen; `told` is what people were told last that fires. `active` names what makes
+    it fire, as `observation/severity`, so that an observation that cannot say holds only its own. `fired_at` is when
+    this episode began, at whatever level. `waiting` holds since when pairs with a duration have been burning.
     """
 
     key: str
     phase: Phase = Phase.INACTIVE
     level: Severity | None = None
+    told: Severity | None = None
     since: int | None = None
     reasons: tuple[Reason, ...] = ()
     active: tuple[str, ...] = ()
@@ -99,7 +101,10 @@ class AlertState(_Record):
 
 
 class Transition(_Record):
-    """One line of an alert's history. `episode` counts the alert's episodes; `notifies`: people should hear of it."""
+    """One line of an alert's history. `episode` counts the alert's episodes; `notifies`: people should hear of it.
+
+    `told` is what people had been told before that fires.
+    """
 
     key: str
     at: int
@@ -111,6 +116,7 @@ class Transition(_Record):
     episode: int
     notifies: bool
     reasons: tuple[Reason, ...]
+    told: Severity | None = None
 
     @classmethod
     def between(cls, before: AlertState, after: AlertState, change: Change, at: int, notifies: bool) -> "Transition":
@@ -126,6 +132,7 @@ class Transition(_Record):
             episode=after.episode,
             notifies=notifies,
             reasons=after.reasons,
+            told=before.told,
         )
 
 

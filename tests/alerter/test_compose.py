@@ -12,6 +12,7 @@ from pipeline.alerter.compose import Composer, looked_at
 from pipeline.alerter.difference import Span, ToldTask, differences, failed
 from pipeline.alerter.held import Held
 from pipeline.alerter.settings import AlerterSettings
+from pipeline.notify.alertmanager import alerts
 from pipeline.notify.notification import Audience, Notification, Status
 from pipeline.objectives.book import Basis, Counted, Scope
 from pipeline.objectives.facts import TaskFacts
@@ -24,7 +25,7 @@ from schemas.units import MINUTE_US
 from sinks.objectives import TransitionRow
 from sinks.port import Transient
 from tests.alerter.world import objective
-from tests.objectives.samples import NOW, facts, row, us, verified
+from tests.objectives.samples import NOW, facts, row, us
 
 COUNTED = Counted(Scope("claims"), Sought("completion_rate"), Basis.NEWS)
 SPAN = Span(NOW, 60)
@@ -98,9 +99,14 @@ def test_what_differs_is_looked_for_where_the_alert_looked(
 
 
 def line(
-    change: Change = Change.FIRED, level: Severity | None = Severity.PAGE, workflow: str = "claims"
+    change: Change = Change.FIRED,
+    level: Severity | None = Severity.PAGE,
+    workflow: str = "claims",
+    told: Severity | None = None,
+    reasons: tuple[Reason, ...] = (
+        Reason(why=Why.BURNING, text="reported: 9 of 10 bad in 2h: budget spent 9x too fast"),
+    ),
 ) -> TransitionRow:
-    reasons = (Reason(why=Why.BURNING, text="reported: 9 of 10 bad in 2h: budget spent 9x too fast"),)
     transition = Transition(
         key="k",
         at=NOW,
@@ -111,7 +117,8 @@ def line(
         level=level,
         episode=1,
         notifies=True,
-        reasons=reasons if level else (),
+        reasons=reasons,
+        told=told,
     )
     alert = AlertState(key="k", evaluated=NOW, level=level, active=("reported/page",), episode=1)
     after = Held(alert=alert, remaining=-0.25).model_dump_json()
@@ -152,17 +159,28 @@ def test_the_end_says_how_loud_it_was_and_when_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "level", "replaced"),
+    ("change", "told", "level", "replaced"),
     [
-        (Change.FIRED, Severity.PAGE, None),
-        (Change.ESCALATED, Severity.PAGE, Severity.TICKET),
-        (Change.EASED, Severity.TICKET, Severity.PAGE),
-        (Change.UNSILENCED, Severity.PAGE, None),
+        (Change.FIRED, None, Severity.PAGE, None),
+        (Change.ESCALATED, Severity.TICKET, Severity.PAGE, Severity.TICKET),
+        (Change.ESCALATED, None, Severity.PAGE, None),  # the ticket was silenced
+        (Change.EASED, Severity.PAGE, Severity.TICKET, Severity.PAGE),
+        (Change.UNSILENCED, None, Severity.PAGE, None),
+        (Change.UNSILENCED, Severity.PAGE, Severity.PAGE, None),
+        (Change.UNSILENCED, Severity.PAGE, Severity.TICKET, Severity.PAGE),
     ],
 )
-def test_what_replaces_what_is_told(change: Change, level: Severity, replaced: Severity | None) -> None:
-    note = compose(line(change, level))
+def test_what_replaces_what_is_told(
+    change: Change, told: Severity | None, level: Severity, replaced: Severity | None
+) -> None:
+    note = compose(line(change, level, told=told))
     assert (note.severity, note.replaced, note.status) == (level, replaced, Status.FIRING)
+
+
+def test_what_ends_is_what_people_were_told_of() -> None:
+    """A page that eased in a silence, and ends in it, is a page to those who know of it."""
+    note = compose(line(Change.RESOLVED, None, told=Severity.TICKET))
+    assert (note.severity, note.replaced, note.status) == (Severity.TICKET, None, Status.RESOLVED)
 
 
 def test_the_pipelines_own_alerts_go_to_the_owner_of_the_platform() -> None:
@@ -176,9 +194,23 @@ def test_the_pipelines_own_alerts_go_to_the_owner_of_the_platform() -> None:
     assert note.title == "Page: Trueup itself: 1"
 
 
-def test_an_alert_of_an_objective_that_was_removed_can_still_be_told() -> None:
-    note = compose(line(Change.RESOLVED, None), None)
-    assert (note.workflow, note.owner, note.audience) == ("claims", "", Audience.WORKFLOW)
+def test_an_objective_that_was_removed_is_told_to_have_ended_and_why_not_to_be_resolved() -> None:
+    reasons = (Reason(why=Why.WITHDRAWN, text="the objective was removed in version 2 of claims, by Eve: tidy"),)
+    note = compose(line(Change.RESOLVED, None, told=Severity.PAGE, reasons=reasons), None)
+    assert (note.workflow, note.audience, note.status) == ("claims", Audience.WORKFLOW, Status.RESOLVED)
+    assert note.title == "Ended: claims: a/1"
+    assert note.text == ("since 2025-02-19T20:50:00Z", reasons[0].text)
+
+
+@pytest.mark.parametrize(
+    "about", [None, replace(OBJECTIVE, workflow=replace(OBJECTIVE.workflow, owner=Owner("Grace")))]
+)
+def test_for_alertmanager_an_alert_stays_the_same_when_its_objective_is_removed_or_its_owner_changes(
+    about: Objective | None,
+) -> None:
+    firing, ended = compose(line()), compose(line(Change.RESOLVED, None, told=Severity.PAGE), about)
+    labels = [alerts(note, us(NOW), MINUTE_US)[0]["labels"] for note in (firing, ended)]
+    assert labels[0] == labels[1]
 
 
 def test_whoever_has_to_get_up_is_told_even_if_what_differs_cannot_be_asked_for() -> None:
@@ -189,7 +221,18 @@ def test_whoever_has_to_get_up_is_told_even_if_what_differs_cannot_be_asked_for(
     assert note.text[-1] == "what differs is not known: gone"
 
 
-def test_without_a_console_there_are_no_links() -> None:
-    lines = [msgspec.json.encode(bad("t", **verified("failure", NOW)))]
-    note = Composer(AlerterSettings(), lambda *_: lines).compose(line(), OBJECTIVE)
-    assert (note.link, note.failed_tasks) == ("", (("t", ""),))
+def test_without_a_console_there_are_no_links_and_the_text_says_what_to_run() -> None:
+    """Ids come from agents: what is copied into a shell is one argument, and no option."""
+    ids = ("t", "a b; rm x", "--config=x")
+    lines = [msgspec.json.encode(bad(each, NOW - at)) for at, each in enumerate(ids)]
+    composer = Composer(AlerterSettings(), lambda *_: lines)
+    note = composer.compose(line(), OBJECTIVE)
+    assert (note.link, note.failed_tasks) == ("", tuple((each, "") for each in ids))
+    assert note.text[-4:] == (
+        "to open: trueup task t",
+        "to open: trueup task 'a b; rm x'",
+        "to open: trueup task -- --config=x",
+        "what happened: trueup alerts history k",
+    )
+    for quiet in (line(Change.RESOLVED, None), line(workflow="")):
+        assert composer.compose(quiet, None).text[-1] == note.text[-1]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from clickhouse_connect.driver.client import Client
 
+from pipeline.alerter.advance import Subject
 from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.difference import ToldTask
 from pipeline.alerter.in_force import StoredObjectives
@@ -77,6 +79,15 @@ def test_counts_say_until_when_they_are_complete(client: Client) -> None:
     assert world.counts.complete_until == NOW - 1
 
 
+def test_what_waits_for_a_worker_is_missing_in_the_counts_however_far_the_rest_is(client: Client) -> None:
+    world = World(client)
+    world.fold(minute=NOW)
+    world.counts.refresh([objective()], NOW)
+    for waits, complete in ((NOW - 30, NOW - 30), (NOW + 9, NOW - 1), (None, NOW - 1)):
+        world.counts.taken_until = waits
+        assert world.counts.complete_until == complete
+
+
 def test_another_objective_brings_its_own_counts(client: Client) -> None:
     world = World(client)
     world.fold(row("a", **verified("failure", NOW)))
@@ -131,6 +142,22 @@ def test_the_newest_version_is_in_force_and_drafts_are_not() -> None:
     assert (only.slo, float(only.target)) == ("success", 0.5)
     assert in_force.known(only.key) == only
     assert in_force.known("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("left", "what"),
+    [
+        (slo("other"), "removed or renamed"),
+        (slo(annotations="trueup.dev/commitment: draft"), "made a draft"),
+    ],
+)
+def test_who_took_an_objective_back_is_known(left: str, what: str) -> None:
+    store = MemoryObjectives()
+    store.append([version(1, "2026-01-10", service() + slo()), version(2, "2026-02-10", service() + left, by="Eve")])
+    in_force = StoredObjectives(store, 400 * DAY)
+    in_force.objectives()
+    told = in_force.why_ended(Subject("claims", "success", "right"))
+    assert told == f"the objective was {what} in version 2 of claims, by Eve: because"
 
 
 def test_a_version_that_cannot_be_read_is_told() -> None:

@@ -138,6 +138,20 @@ def test_an_objective_that_is_removed_ends_its_alert() -> None:
     run.to(12, since=11)
     assert run.changes() == ["fired", "resolved"]
     assert run.state.level is None
+    ended = run.store.transitions()[0]
+    assert (ended.at, ended.notifies) == (11, 1)
+    assert [(why.why, why.text) for why in run.state.reasons] == [("withdrawn", "Eve removed a")]
+
+
+def test_an_objective_that_is_removed_while_its_alert_is_silenced_ends_it_for_those_who_were_told() -> None:
+    run = Run(BAD)
+    run.to(10)
+    run.act(SILENCE, 10, until=100)
+    run.to(11, since=11)
+    run.objectives.by_key = {}
+    run.to(12, since=12)
+    last = run.store.transitions()[0]
+    assert (last.change, last.notifies) == ("resolved", 1)
 
 
 def test_an_objective_that_cannot_be_read_keeps_its_alert() -> None:

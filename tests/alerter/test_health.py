@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.alerter.health import Finding, arrivals, audited, checks
+from pipeline.alerter.health import Finding, arrivals, audited, checks, taken_until
 from pipeline.alerter.held import held
 from pipeline.alerter.outage import Outage
 from pipeline.alerter.settings import AlerterSettings
@@ -15,8 +15,9 @@ from pipeline.alerter.watch import Watch
 from pipeline.config import Settings
 from pipeline.doctor import Check
 from pipeline.notify.notification import Audience, Notification, Status
+from pipeline.slo.alert_state import Transition
 from pipeline.slo.windows import Severity
-from schemas.rows import DeadLetter, Envelope
+from schemas.rows import DeadLetter, Envelope, Replay
 from sinks.clickhouse.store import ClickHouseStore
 from sinks.objectives import ACKNOWLEDGE, SILENCE, ActionRow, MemoryObjectives
 from sinks.port import Transient
@@ -25,7 +26,7 @@ from tests.objectives.samples import NOW, us
 NAME = "lag of agent.actions"
 
 
-def finding(ok: bool, lasting: int = 2) -> Finding:
+def finding(ok: bool | None, lasting: int = 2) -> Finding:
     return Finding(NAME, ok, "9000 messages wait", Severity.PAGE, lasting)
 
 
@@ -99,6 +100,54 @@ def test_it_can_be_acknowledged_and_silenced() -> None:
     assert [(line.change, line.notifies) for line in quiet.store.transitions()] == [("fired", 0), ("silenced", 0)]
 
 
+def told(run: Run) -> list[tuple[int, str]]:
+    """What people were told, and how many minutes after the first."""
+    return [(line.at - NOW, line.change) for line in reversed(run.store.transitions()) if line.notifies]
+
+
+def test_a_trouble_that_began_in_a_silence_is_told_once_the_silence_ends() -> None:
+    run = Run()
+    run.act(SILENCE, until=NOW + 10)
+    run.see(*[False] * 15, lasting=0)
+    assert told(run) == [(10, "unsilenced")]
+    (line,) = (line for line in run.store.transitions() if line.notifies)
+    reasons = Transition.model_validate_json(line.transition).reasons
+    assert [reason.text for reason in reasons] == ["the silence has ended", "9000 messages wait"]
+    assert held(run.store.states()[finding(True).key]).alert.silence is None
+
+
+def test_whoever_was_told_of_a_trouble_is_told_of_its_end_in_a_silence_too() -> None:
+    run = Run()
+    run.see(False, lasting=0)
+    run.act(SILENCE, until=NOW + 60)
+    run.see(False, True, True, lasting=0)
+    assert told(run) == [(0, "fired"), (2, "resolved")]
+
+
+def test_a_trouble_that_nobody_was_told_of_ends_without_a_word() -> None:
+    run = Run()
+    run.act(SILENCE, until=NOW + 10)
+    run.see(False, True, lasting=0)
+    assert run.see(*[True] * 20) == ["silenced", "fired", "resolved", "unsilenced"]
+    assert told(run) == []
+
+
+def test_a_finding_that_decides_nothing_leaves_the_alert_and_ends_its_silence() -> None:
+    def undecided(run: Run, minutes: int) -> None:
+        for _ in range(minutes):
+            run.watch.take([Finding(NAME, None, "3 are open", Severity.PAGE, 0)])
+            run.see(None)
+
+    quiet, run = Run(), Run()
+    undecided(quiet, 5)
+    assert quiet.see() == []
+    run.act(SILENCE, until=NOW + 5)
+    run.see(False, lasting=0)
+    undecided(run, 9)
+    assert told(run) == [(5, "unsilenced")]
+    assert run.see(True)[-1] == "resolved"
+
+
 def test_findings_that_could_not_be_stored_are_stored_later() -> None:
     class Away(MemoryObjectives):
         def states(self) -> dict[str, object]:  # type: ignore[override]
@@ -113,22 +162,45 @@ def test_findings_that_could_not_be_stored_are_stored_later() -> None:
     assert run.watch.tick(NOW) == 1
 
 
-def test_the_doctors_failures_are_troubles_and_its_advice_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctors_failures_are_troubles_and_its_advice_is_not() -> None:
     told = [
         Check("Kafka", True, "here"),
         Check("lag of otlp_spans", False, "7 messages wait", "add workers"),
         Check("clocks", False, "9 s apart", "synchronise them"),
+        Check("partitions", True, "12 in Kafka, 12 configured"),
         Check("dead letters: not_otlp", True, "7 open"),
         Check("cost", False, "unknown"),
     ]
-    monkeypatch.setattr("pipeline.alerter.health.examine", lambda *_: told)
-    found = list(checks(Settings(), lambda: 0.0))
+    found = list(checks(told))
     assert [(each.name, each.ok, each.severity) for each in found] == [
         ("Kafka", True, "page"),
         ("lag of otlp_spans", False, "page"),
         ("clocks", False, "ticket"),
+        ("partitions", True, "ticket"),
     ]
     assert found[1].text == "lag of otlp_spans: 7 messages wait. add workers"
+
+
+@pytest.mark.parametrize(
+    ("spans", "logs", "until"),
+    [
+        (0.0, 0.0, None),
+        (600.0, 3.0, None),  # waits for no longer than `freeze_after`
+        (601.0, 3.0, NOW - 12),  # of minute NOW - 11 some waits
+        (3.0, 7_200.0, NOW - 121),
+    ],
+)
+def test_telemetry_that_waits_for_a_worker_for_long_is_missing_in_the_counts(
+    spans: float, logs: float, until: int | None
+) -> None:
+    examined = [
+        Check("Kafka", True, ""),
+        Check("lag of otlp_spans", True, "", oldest=spans),
+        Check("lag of otlp_logs", True, "", oldest=logs),
+        Check("lag of agent.actions", False, "", oldest=90_000.0),  # the counts know of this themselves
+    ]
+    assert taken_until(examined, Settings(), NOW * 60, 7) == until
+    assert taken_until(examined[:1], Settings(), NOW * 60, 7) == 7
 
 
 def test_dead_letters_and_silence_are_found(client: Client) -> None:
@@ -148,9 +220,11 @@ def test_dead_letters_and_silence_are_found(client: Client) -> None:
     later = seconds + 86_400
     assert {each.name: each.ok for each in arrivals(client, settings, seconds)}["dead letters"] is False
     assert {each.name: each.ok for each in arrivals(client, settings, later)} == {
-        "dead letters": True,
+        "dead letters": None,  # old and still open: no news, and not over
         "no data": False,
     }
+    store.write("replays", [Replay("otlp_spans", 0, 1, us(NOW + 9)).line()])
+    assert {each.name: each.ok for each in arrivals(client, settings, later)}["dead letters"] is True
 
 
 def test_an_audit_without_differences_is_fine(client: Client) -> None:
@@ -191,3 +265,19 @@ def test_the_owner_of_the_platform_is_told_that_clickhouse_is_away_and_that_it_i
 
 def test_an_outage_that_passes_is_told_to_nobody() -> None:
     assert told_of(False, False, True, False, True) == []
+
+
+def test_the_end_of_an_outage_is_told_though_the_alerter_was_started_anew_in_it() -> None:
+    """Who was told of it knows the key; what is known of its beginning is until when evaluations were stored."""
+    (away,) = told_of(False, False, False)
+    again = Outage(AlerterSettings(owner="Pat"))
+    assert again.failed(Transient("gone"), NOW + 4) is None
+    back = again.ended(NOW + 5, stored=NOW - 1)
+    assert back is not None
+    assert (back.status, back.key, back.started_at) == (Status.RESOLVED, away.key, away.started_at)
+    assert again.ended(NOW + 6, stored=NOW - 1) is None
+
+
+@pytest.mark.parametrize("stored", [None, NOW - 2])
+def test_a_start_at_which_nothing_was_missed_tells_nobody(stored: int | None) -> None:
+    assert Outage(AlerterSettings()).ended(NOW, stored=stored) is None

@@ -5,14 +5,25 @@ from __future__ import annotations
 import threading
 from itertools import count
 
-from pipeline.alerter.engine import Ticked
+import pytest
+
+from deploy.local.clickhouse import ClickHouse
+from pipeline.alerter.engine import Engine, Ticked
 from pipeline.alerter.process import Alerter
 from pipeline.alerter.telling import Telling
 from pipeline.config import Settings
+from pipeline.doctor import Check
 from pipeline.health import respond
 from pipeline.notify.receipt import Tally
+from schemas.rows import Envelope
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.objectives import ClickHouseObjectives
+from sinks.clickhouse.store import ClickHouseStore
 from sinks.objectives import TransitionRow
+from tests.database import emptied
 from tests.notify.http_server import HttpServer
+from tests.objectives.documents import service, slo, version
+from tests.objectives.samples import NOW, us
 
 
 def test_that_clickhouse_is_away_is_told_to_the_owner_of_the_platform_once() -> None:
@@ -79,3 +90,42 @@ def test_what_it_did_and_how_its_receivers_are_doing_is_counted() -> None:
         'trueup_notifications_waiting{receiver="slack"} 4.0',
     ):
         assert line in lines
+
+
+def test_the_first_evaluation_knows_what_waits_in_kafka(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts the alerter anew while workers are behind has no page resolved by that."""
+    address = emptied(clickhouse, "first")
+    store = ClickHouseObjectives(connect(address))
+    store.append([version(1, "2026-01-10", service() + slo())])
+    ClickHouseStore(connect(address)).write("envelopes", [Envelope(0, 0, 0, us(NOW), 1, 0, 0).line()])
+    evaluated, tick = threading.Event(), Engine.tick
+
+    def examine(*_: object) -> list[Check]:
+        evaluated.wait(1)  # Kafka takes its time: who does not wait for it, evaluates now
+        return [Check("lag of otlp_spans", False, "7 messages wait", oldest=7_200.0)]
+
+    def ticking(engine: Engine, now: int) -> Ticked:
+        ticked = tick(engine, now)
+        evaluated.set()
+        return ticked
+
+    monkeypatch.setattr("pipeline.alerter.process.examine", examine)
+    monkeypatch.setattr(Engine, "tick", ticking)
+    settings = Settings(
+        clickhouse={"url": clickhouse.url, "database": address.database},  # type: ignore[arg-type]
+        kafka={"partitions": 1},  # type: ignore[arg-type]
+        alerter={"every": 0.05, "port": 0},  # type: ignore[arg-type]
+    )
+    stop = threading.Event()
+    loop = threading.Thread(target=Alerter(settings, lambda: NOW * 60.0).run, args=(stop,))
+    loop.start()
+    try:
+        while not (lines := [line for line in store.transitions() if line.workflow]):
+            assert loop.is_alive()
+            stop.wait(0.05)
+    finally:
+        stop.set()
+        loop.join(20)
+    assert "the counts are 121m behind" in lines[-1].transition

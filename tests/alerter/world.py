@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from pipeline.alerter.advance import Subject
 from pipeline.alerter.delivery import Delivery
 from pipeline.alerter.engine import Engine, Policy
 from pipeline.alerter.held import Held
@@ -86,6 +87,9 @@ class FixedObjectives:
 
     def objectives(self) -> Mapping[str, Objective]:
         return self.by_key
+
+    def why_ended(self, subject: Subject) -> str:
+        return f"Eve removed {subject.slo}"
 
 
 class FixedCounts:

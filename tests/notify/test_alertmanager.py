@@ -39,7 +39,13 @@ def test_an_alert_is_the_same_while_it_lasts() -> None:
     """Its labels are its identity: nothing that changes during an episode is among them."""
     began = alerts(notification(), START, HOLD)[0]["labels"]
     changed = notification(
-        title="burns 3x", text=("other",), at=5, failed_tasks=(), annotations={"a": "b"}, contact="bob@example.com"
+        title="burns 3x",
+        text=("other",),
+        at=5,
+        failed_tasks=(),
+        annotations={"a": "b"},
+        contact="bob@example.com",
+        owner="Bob",
     )
     assert alerts(changed, LATER, HOLD)[0]["labels"] == alerts(resolved(), LATER, HOLD)[0]["labels"] == began
     assert began == {
@@ -47,7 +53,6 @@ def test_an_alert_is_the_same_while_it_lasts() -> None:
         "alert_key": "0123456789abcdef",
         "audience": "workflow",
         "objective": "verified-success",
-        "owner": "Ada Lovelace",
         "severity": "page",
         "slo": "refunds-quality",
         "team": "payments",
@@ -76,6 +81,7 @@ def test_what_a_person_needs_is_in_the_annotations() -> None:
         "description": "\n".join(notification().text),
         "runbook_url": "https://runbooks.example/refunds",
         "dashboard_url": "https://trueup.example/alerts/1",
+        "owner": "Ada Lovelace",
         "contact": "ada@example.com",
         "escalation": "#agents-oncall",
         "failed_tasks": "task-1 https://trueup.example/tasks/1\ntask-2",

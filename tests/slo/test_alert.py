@@ -5,11 +5,12 @@ from fractions import Fraction
 
 import pytest
 
-from pipeline.slo.alert import Freezing, Observation, acknowledge, catch_up, evaluate, silence
+from pipeline.slo.alert import Freezing, Observation, catch_up, evaluate
+from pipeline.slo.alert_record import acknowledge, silence
 from pipeline.slo.alert_state import AlertState, Change, Phase, Transition, Why, alert_key
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
-from pipeline.slo.windows import GUARD_OFF, Guard, Pair, Severity
+from pipeline.slo.windows import GUARD_OFF, Guard, Pair, Severity, default_pairs
 
 TARGET = Fraction(9, 10)
 PAGE = Pair(Severity.PAGE, 60, 5, Fraction(5))  # above 50% bad
@@ -108,6 +109,30 @@ def test_without_events_it_neither_fires_nor_resolves() -> None:
     state, (thawed,) = evaluate(history(watch(counts, rule), 400)[0], watch(bad_again, rule), 405)
     assert (thawed.change, state.phase, state.episode) == (Change.THAWED, Phase.FIRING, 1)
     assert not thawed.notifies
+
+
+@pytest.mark.parametrize(
+    ("target", "a_day", "failures"), [("0.9", 50, 3), ("0.9", 50, 4), ("0.95", 200, 8), ("0.99", 1000, 8)]
+)
+def test_an_agent_that_is_stopped_after_it_failed_has_not_recovered(target: str, a_day: int, failures: int) -> None:
+    """The default rule, twenty good days, failures in a row, and then nothing: whoever stopped it has not mended it."""
+    month, began, gap = 30 * 1440, 20 * 1440, 1440 // a_day
+    rows = [Row(minute, 0, 1, 1) for minute in range(0, began, gap)]
+    rows += [Row(began + gap * number, 1, 1, 1) for number in range(1, failures + 1)]
+    rule = Rule(Fraction(target), month, default_pairs(month, Fraction(target)))
+    state = AlertState(key="k", evaluated=began)
+    state, transitions = catch_up(state, watch(Series(rows), rule), rows[-1].minute + 4 * 1440)
+    told = [each.change for each in transitions if each.notifies]
+    assert told[-1] in (Change.FIRED, Change.ESCALATED)
+    assert (state.phase, state.level) == (Phase.FROZEN, Severity.PAGE)
+
+
+def test_without_a_guard_an_empty_short_window_is_no_recovery_either() -> None:
+    counts = series((120, 10, 0), (60, 0, 10))
+    state, changes = history(watch(counts), 400)
+    assert (state.level, changes[-1][1]) == (Severity.PAGE, Change.FROZEN)
+    state, (resolved,) = evaluate(state, watch(Series([*counts, Row(401, 0, 1, 1)])), 401)
+    assert resolved.change is Change.RESOLVED
 
 
 @pytest.mark.parametrize(("eligible", "frozen"), [(49, False), (50, False), (51, True)])
@@ -229,6 +254,52 @@ def test_when_a_silence_ends_with_the_alert_only_the_end_is_told() -> None:
     assert [(each.change, each.notifies) for each in transitions] == [
         (Change.RESOLVED, True),
         (Change.UNSILENCED, False),
+    ]
+
+
+def page_that_eases_and_ends(silent: tuple[int, int]) -> list[tuple[int, Change, Severity | None, Severity | None]]:
+    """What is told of a page in 150 that eases in 182 and ends in 187: when, what, what people knew, what they know."""
+    counts = watch(series((120, 10, 0), (60, 0, 10), (300, 10, 0)))
+    state, transitions = catch_up(NEW.model_copy(update={"evaluated": 0}), counts, silent[0])
+    state, _ = silence(state, "ada", "rehearsal", *silent)
+    state, later = catch_up(state, counts, 479)
+    assert state.told is state.level
+    return [(each.at, each.change, each.told, each.level) for each in (*transitions, *later) if each.notifies]
+
+
+def test_what_ends_in_a_silence_is_told_to_whoever_was_told_that_it_began() -> None:
+    fired = (144, Change.FIRED, None, Severity.TICKET)
+    paged = (150, Change.ESCALATED, Severity.TICKET, Severity.PAGE)
+    assert page_that_eases_and_ends((160, 400)) == [fired, paged, (187, Change.RESOLVED, Severity.PAGE, None)]
+    assert page_that_eases_and_ends((145, 400)) == [fired, (187, Change.RESOLVED, Severity.TICKET, None)]
+    assert page_that_eases_and_ends((100, 400)) == []
+
+
+def test_what_eased_or_grew_in_a_silence_is_told_when_the_silence_ends() -> None:
+    *_, eased, _ = page_that_eases_and_ends((160, 185))
+    assert eased == (185, Change.UNSILENCED, Severity.PAGE, Severity.TICKET)
+    _, grown, *_ = page_that_eases_and_ends((145, 170))
+    assert grown == (170, Change.UNSILENCED, Severity.TICKET, Severity.PAGE)
+
+
+def test_the_end_of_a_silence_says_how_fast_the_budget_burns_by_then() -> None:
+    state, _ = silence(NEW, "ada", "rehearsal", 100, 160)
+    counts = watch(series((120, 10, 0), (60, 0, 10)))
+    _, transitions = catch_up(state.model_copy(update={"evaluated": 0}), counts, 179)
+    (told,) = (each for each in transitions if each.notifies)
+    assert [reason.text for reason in told.reasons] == [
+        "the silence has ended",
+        "reported: 410 of 600 bad in 1h, 50 of 50 most recently: budget spent 6.83x too fast (limit 5x)",
+    ]
+
+
+def test_an_alert_that_freezes_in_the_minute_in_which_its_silence_ends_is_told() -> None:
+    state, _ = silence(NEW, "ada", "rehearsal", 100, 200)
+    state, _ = evaluate(state, watch(series((120, 0, 10))), 119)
+    _, transitions = evaluate(state, watch(series((120, 0, 10))), 200, complete_until=119)
+    assert [(each.change, each.notifies) for each in transitions] == [
+        (Change.FROZEN, False),
+        (Change.UNSILENCED, True),
     ]
 
 

@@ -29,11 +29,12 @@ def minutes_of(total: Ints, bad: Ints, rule_name: str, target: str) -> list[int]
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_simulation_is_the_evaluator(target: str, seed: int) -> None:
-    """Four days of good times, an outage, nothing at all, and a relapse: the same firing minutes."""
+    """Four days of good times, an outage, nothing at all, and a relapse with pauses: the same firing minutes."""
     rng = np.random.default_rng(seed)
     share = np.repeat([float(1 - Fraction(target)) / 2, 1.0, 0.1, 0.6], 1440)
     total = rng.poisson(50 / 1440, len(share))
     total[2 * 1440 : 2 * 1440 + 700] = 0
+    total[3 * 1440 :] *= np.arange(1440) % 480 < 240
     bad = rng.binomial(total, share)
     rule = rules(Fraction(target), MINUTES_PER_MONTH)["default"]
     simulated = [int(at) for at in np.flatnonzero(active(total, bad, rule))]

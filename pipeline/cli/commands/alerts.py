@@ -93,7 +93,10 @@ def silence(
     length: Annotated[str, typer.Option("--for", help="how long: 30m, 2h, 1d")],
     config: Config = None,
 ) -> None:
-    """Go on evaluating an alert, but notify nobody for a while. What still fires then is told."""
+    """Go on evaluating an alert, but tell nobody anything new for a while. What still fires then is told.
+
+    Whoever was told before that it fires is told if it ends.
+    """
     from pipeline.config import parse_duration
     from sinks.objectives import SILENCE
 
