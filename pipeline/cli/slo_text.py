@@ -40,7 +40,7 @@ def print_status(standings: Sequence[Standing]) -> None:
 
 def print_moves(standings: Sequence[Standing]) -> None:
     """What was changed after it was committed to."""
-    moves = [(standing.current.objective, move) for standing in standings for move in standing.moves]
+    moves = [(standing.measure.objective, move) for standing in standings for move in standing.moves]
     if not moves:
         return
     typer.echo("\nMoved after the commitment")
@@ -55,16 +55,17 @@ def print_moves(standings: Sequence[Standing]) -> None:
 
 
 def _line(standing: Standing) -> list[Any]:
-    objective, account = standing.current.objective, standing.current.account
+    objective, account = standing.measure.objective, standing.measure.account
     budget = account.adjusted if account else None
     remaining = None if budget is None or budget.remaining is None else f"{float(budget.remaining):+.0%}"
-    seen = standing.current.seen
+    seen = standing.measure.seen
     return [
         objective.workflow.name,
-        f"{objective.slo}/{objective.name}" + (" (draft)" if objective.draft else ""),
+        f"{objective.slo}/{objective.name}"
+        + ("" if standing.commitment == "committed" else f" ({standing.commitment})"),
         None if budget is None or budget.sli is None else f"{float(budget.sli):.2%}",
-        budget.total / standing.current.unit if budget else None,
-        _target(standing.current),
+        budget.total / standing.measure.unit if budget else None,
+        _target(standing.current) if standing.current else None,
         _target(standing.committed) if standing.reference else "never",
         remaining,
         f"{seen.total / seen.eligible:.0%}" if seen.eligible else None,
@@ -93,7 +94,7 @@ def print_account(
     transitions: Sequence[TransitionRow],
 ) -> None:
     """The whole account of a workflow."""
-    workflow = history.latest.workflow
+    workflow = history.workflow
     if workflow is not None:
         told: dict[str, Any] = {
             "workflow": workflow.display_name,
@@ -108,7 +109,7 @@ def print_account(
     print_moves(standings)
     for standing in standings:
         for reason in standing.alert.reasons:
-            typer.echo(f"\n{standing.current.objective.slo}/{standing.current.objective.name}: {plain(reason.text)}")
+            typer.echo(f"\n{standing.measure.objective.slo}/{standing.measure.objective.name}: {plain(reason.text)}")
     if adjustments:
         typer.echo("\nLeft out of budgets")
         columns = ("id", "from", "to", "of", "by", "at", "why", "withdrawn")

@@ -72,7 +72,7 @@ def effects(row: AdjustmentRow, standings: Iterable[Standing]) -> list[dict[str,
     """What all adjustments together drop from each objective that `row` concerns. Its counts may still change."""
     rows = []
     for standing in standings:
-        measure = standing.current
+        measure = standing.measure
         if measure.account is None or not concerns(row, measure.objective):
             continue
         raw, adjusted, unit = measure.account.raw, measure.account.adjusted, measure.unit

@@ -122,6 +122,25 @@ def test_a_target_that_was_lowered_after_launch_is_shown_as_moved_and_still_miss
         assert words in table
 
 
+@pytest.mark.parametrize("later", [slo("other", "0.5"), slo(target="0.5").replace("right", "fine"), ""])
+def test_a_promise_that_was_removed_after_launch_is_still_shown_and_still_missed(
+    trueup: Trueup, client: Client, document: Path, later: str
+) -> None:
+    land(client, 7, 3)
+    trueup("slo", "apply", str(document), *BY)
+    Path(document).write_text(service(launch="2026-01-01") + later)
+    trueup("slo", "apply", str(document), "--by", "Eve", "--why", "too hard")
+    done = trueup("slo", "status")
+    assert (done.code, done.err) == (1, "")
+    for words in ("success/right (removed)", "70.00%", "90%  MISSED", "Eve", "too hard"):
+        assert words in done.out
+    done = trueup("slo", "report", "claims", "--output", "json")
+    told = {each["objective"]: each for each in parsed(done.out, "objectives")}["right"]
+    assert (done.code, told["commitment"], told["missed"], told["committed"]["met"]) == (1, "removed", True, False)
+    report = trueup("slo", "report", "claims")
+    assert (report.code, "success/right (removed)" in report.out, "owner       Ada" in report.out) == (1, True, True)
+
+
 def test_a_target_that_is_met_is_exit_0(trueup: Trueup, client: Client, document: Path) -> None:
     land(client, 10, 0)
     trueup("slo", "apply", str(document), *BY)

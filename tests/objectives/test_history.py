@@ -121,6 +121,23 @@ def test_making_a_draft_of_a_promise_or_removing_it_is_moving_it() -> None:
     assert found.names == [("other", "right"), NAME]
 
 
+def test_what_was_taken_back_before_the_launch_was_not_promised() -> None:
+    found = history(
+        version(1, "2026-01-10", service() + slo() + slo("other")),
+        version(2, "2026-02-10", service() + slo("other")),
+        version(3, "2026-04-10", service() + slo(target="0.5") + slo("other")),
+    )
+    assert promised(found) == (Fraction("0.5"), 3, False)
+    assert promised(history(*(each.version for each in found.editions[:1]))) == (Fraction("0.9"), 1, True)
+    assert history(*(each.version for each in found.editions[:2])).reference(NAME) is None
+
+
+def test_a_version_that_cannot_be_read_removes_nothing_and_moves_nothing() -> None:
+    broken = version(2, "2026-04-10", service() + slo(target="2"))
+    found = histories([version(1, "2026-01-10", service() + slo()), broken])["claims"]
+    assert (found.moves(NAME), found.shown, found.commitment(NAME)) == ([], [NAME], "unreadable")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "what"),
     [

@@ -202,7 +202,7 @@ def adjust(
         raise typer.BadParameter("--withdraw takes back a whole adjustment: leave out --from, --to, --slo, --objective")
     settings = load(config)
     store = ClickHouseObjectives(client_of(settings))
-    names = _overview(settings, workflow).histories[workflow].latest.objectives
+    names = _overview(settings, workflow).histories[workflow].shown
     now = time.time_ns() // 1_000
     try:
         if withdraw is None:
