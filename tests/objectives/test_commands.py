@@ -15,6 +15,7 @@ from deploy.local.clickhouse import ClickHouse
 from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.engine import Engine, Policy
 from pipeline.alerter.in_force import StoredObjectives
+from pipeline.report.build import stamp
 from schemas.rows import Envelope
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.objectives import ClickHouseObjectives
@@ -76,6 +77,11 @@ def tick(client: Client, later: int = 0) -> None:
     Engine(store, StoredObjectives(store, 576_000), LandedCounts(client, store, 0, 1), Policy()).tick(
         this_minute() + later
     )
+
+
+def span() -> tuple[str, ...]:
+    """The options that adjust what has just landed."""
+    return "--from", "2h", "--to", stamp((this_minute() + 9) * 60)
 
 
 def parsed(text: str, key: str) -> list[dict[str, Any]]:
@@ -151,10 +157,12 @@ def test_a_target_that_is_met_is_exit_0(trueup: Trueup, client: Client, document
 def test_a_span_can_be_left_out_of_the_budget(trueup: Trueup, client: Client, document: Path) -> None:
     land(client, 7, 3)
     trueup("slo", "apply", str(document), *BY)
-    done = trueup(
-        "slo", "adjust", "claims", "--from", "2h", "--to", "2100-01-01", "--by", "Bob", "--why", "the bank was away"
-    )
+    assert "(" not in trueup("slo", "status").out
+    done = trueup("slo", "adjust", "claims", *span(), "--by", "Bob", "--why", "the bank was away")
     assert done.code == 0, done.err
+    for table in (trueup("slo", "status").out, trueup("slo", "report", "claims").out):
+        for words in ("- (70.00%)", "- (-200%)", "90%  (MISSED as counted)", "adjusted by Bob"):
+            assert words in table
     done = trueup("slo", "status", "--output", "json")
     (found,) = parsed(done.out, "objectives")
     assert (done.code, found["current"]["budget"]["denominator"], found["current"]["raw"]["denominator"]) == (0, 0, 10)
@@ -188,9 +196,8 @@ def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history
 ) -> None:
     land(client, 7, 3)
     trueup("slo", "apply", str(document), *BY)
-    span = ("--from", "2h", "--to", "2100-01-01")
     for who, why in (("Bob", "the bank was away"), ("Ben", "and so was the post")):
-        assert trueup("slo", "adjust", "claims", *span, "--by", who, "--why", why).code == 0
+        assert trueup("slo", "adjust", "claims", *span(), "--by", who, "--why", why).code == 0
     first, second = adjustments(trueup)
     assert (first["withdrawn"], second["withdrawn"]) == (None, None)
     done = trueup("slo", "adjust", "claims", "--withdraw", first["id"][:9], "--by", "Eve", "--why", "it was not")
@@ -230,6 +237,7 @@ def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history
         (("slo", "status", "--workflow", "refunds"), "there are claims"),
         (("slo", "adjust", "claims", "--from", "1h", "--to", "2h", *BY), "the span is empty"),
         (("slo", "adjust", "claims", "--from", "2h", "--to", "1h", "--slo", "x", *BY), "choose of success/right"),
+        (("slo", "adjust", "claims", "--from", "2h", "--to", "2100-01-01", *BY), "longer than 31 days"),
         (("alerts", "ack", "zz", "--by", "Bob"), "alerts list --all"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "soon"), "not a duration"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "5s"), "less than a minute"),

@@ -170,6 +170,8 @@ def test_the_effect_of_an_adjustment_is_told() -> None:
         ({"why": ""}, "why"),
         ({"slo": "nothing"}, "choose of success/right"),
         ({"objective": "right"}, "give --slo"),
+        ({"end": 31 * DAY + 6}, "an adjustment for each part"),
+        ({"start": 31 * DAY, "end": 31 * DAY + 1}, "prolong it"),
     ],
 )
 def test_an_adjustment_that_makes_no_sense_is_refused(changes: dict[str, object], message: str) -> None:
