@@ -1,6 +1,5 @@
 """The parts of one SLO put together: each of its objectives with target, cap and alert windows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,9 +11,9 @@ from pipeline.slo.indicator import Indicator
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Kind
 from pipeline.slo.objective import Alerting, Commitment, Objective, Workflow
-from pipeline.slo.openslo import SLO, ObjectiveSpec
+from pipeline.slo.openslo import SLO, Metadata, ObjectiveSpec
 from pipeline.slo.periods import Window
-from pipeline.slo.policies import PolicyPair
+from pipeline.slo.policies import Policies, PolicyPair
 from pipeline.slo.promise import read_cap, read_terms
 from pipeline.slo.source import Findings, Path
 from pipeline.slo.windows import Guard, Pair, default_guard, default_pairs
@@ -29,8 +28,7 @@ class Draft:
     indicator: Indicator | None
     window: Window | None
     annotations: Annotations
-    pairs: Sequence[PolicyPair]
-    targets: tuple[str, ...]
+    policies: Policies
     retention: int
     findings: Findings
 
@@ -64,6 +62,7 @@ class Draft:
             cap=cap,
             category=self.indicator.category,
             case_types=get("case-types", self.workflow.case_types),
+            labels={**self.workflow.labels, **labels_of(metadata)},
             commitment=get("commitment", Commitment.COMMITTED),
             description=self.slo.spec.description or "",
             runbook=get("runbook", self.workflow.runbook),
@@ -75,7 +74,8 @@ class Draft:
         written: tuple[WindowText, ...] = self.annotations.get("alert-windows", ())
         # Burn rates can be checked even if the period is wrong; shares of its budget cannot.
         sensible = [each for each in written if period or each.burn is not None]
-        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in sensible] or self.pairs
+        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in sensible]
+        chosen = chosen or self.policies.pairs
         for pair, path in chosen:
             self._check_pair(pair, terms.target, path)
         if not period:
@@ -84,7 +84,8 @@ class Draft:
         guard: Guard = self.annotations.get("low-traffic-guard") or default_guard()
         maturity: Maturity = self.annotations.get("maturity") or Maturity()
         floor: Fraction = self.annotations.get("coverage-floor", Fraction(0))
-        return Alerting(Rule(terms.target, period, pairs, guard), bool(chosen), floor, maturity, self.targets)
+        targets = tuple(dict.fromkeys(self.policies.targets))
+        return Alerting(Rule(terms.target, period, pairs, guard), bool(chosen), floor, maturity, targets)
 
     def _check_pair(self, pair: Pair, target: Fraction, path: Path) -> None:
         if not pair.reachable(target):
@@ -111,3 +112,8 @@ class Draft:
                 self.findings.report(path, what, "give each its own displayName")
             names.append(name)
         return names
+
+
+def labels_of(metadata: Metadata) -> dict[str, str]:
+    """The labels of an object; a list of values is one text, with commas."""
+    return {name: value if isinstance(value, str) else ",".join(value) for name, value in metadata.labels.items()}

@@ -1,5 +1,6 @@
 """A resolved objective: what is measured, what is promised, by whom, and when it alerts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -12,6 +13,7 @@ from pipeline.slo.burn import Rule
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Metric
 from pipeline.slo.periods import Window
+from pipeline.slo.windows import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Workflow:
     owner: Owner
     launch_date: date | None = None
     case_types: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     runbook: str | None = None
 
 
@@ -52,13 +55,16 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
-    """How an objective alerts. `chosen` says that the owner wrote the windows; `targets` whom OpenSLO names."""
+    """How an objective alerts. `chosen` says that the owner wrote the windows.
+
+    `targets`: the receivers that OpenSLO names for a severity; of a severity without any, all are told.
+    """
 
     rule: Rule
     chosen: bool = False
     coverage_floor: Fraction = Fraction(0)
     maturity: Maturity = field(default_factory=Maturity)
-    targets: tuple[str, ...] = ()
+    targets: tuple[tuple[Severity, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Objective:
     cap: Cap | None = None
     category: str | None = None
     case_types: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     commitment: Commitment = Commitment.COMMITTED
     description: str = ""
     runbook: str | None = None

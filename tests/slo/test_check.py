@@ -94,7 +94,21 @@ def test_a_cap_with_alert_policies() -> None:
     page, ticket = objective.alerting.rule.pairs
     assert (str(page), page.inclusive, page.after) == ("page 1h/5m x13", False, 0)
     assert (str(ticket), ticket.inclusive, ticket.after) == ("ticket 1d/2h x1.5", True, 30)
-    assert objective.alerting.targets == ("pagerduty", "slack")
+    assert objective.alerting.targets == ((Severity.PAGE, "pagerduty"), (Severity.TICKET, "slack"))
+
+
+def test_labels_are_those_of_the_service_and_over_them_those_of_the_slo() -> None:
+    text = edited("  name: claims\n", '  name: claims\n  labels: {team: claims-crew, tier: "3"}\n')
+    objectives = checked(text).objectives
+    assert named(objectives, "claims-success").labels == {"team": "claims-crew", "tier": "1", "tags": "claims,pilot"}
+    assert named(objectives, "claims-cost").labels == {"team": "claims-crew", "tier": "3"}
+
+
+def test_a_target_that_no_receiver_is_named_after_is_a_problem_where_receivers_are_known() -> None:
+    assert not check([("claims.yaml", CLAIMS)], receivers=["slack", "pagerduty", "other"]).problems
+    (problem,) = check([("claims.yaml", CLAIMS)], receivers=["slak", "pagerduty"]).problems
+    assert (problem.line, "'slack' is not a receiver" in problem.what) == (line_of(CLAIMS, "target: slack"), True)
+    assert problem.fix == "did you mean 'slak'"
 
 
 def test_written_out_and_read_again_it_is_the_same() -> None:

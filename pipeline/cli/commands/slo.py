@@ -234,7 +234,8 @@ def _checked(files: list[Path], settings: Settings) -> Checked:
             raise typer.BadParameter(f"cannot read {file}: {error.strerror}; check the path and its rights") from None
         except UnicodeDecodeError:
             raise typer.BadParameter(f"{file} is not UTF-8 text; save it as UTF-8") from None
-    return check_documents(sources, retention=retention_of(settings))
+    receivers = (each.name for each in settings.notify.receivers)
+    return check_documents(sources, retention=retention_of(settings), receivers=receivers)
 
 
 def _overview(settings: Settings, workflow: str | None) -> Overview:
