@@ -34,10 +34,14 @@ Tasks = Callable[[str, int, int], Sequence[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Writes notifications. `tasks` asks for the tasks of a workflow; may raise Transient."""
+    """Writes notifications. `tasks` asks for the tasks of a workflow; may raise Transient.
+
+    `receivers`: all that there are. A target that is none of them does not count, so that nothing is told to nobody.
+    """
 
     settings: AlerterSettings
     tasks: Tasks
+    receivers: frozenset[str] = frozenset()
 
     def compose(self, line: TransitionRow, objective: Objective | None) -> Notification:
         """The notification of a transition. `objective` is None of the pipeline's own alerts, and if it was removed."""
@@ -47,6 +51,8 @@ class Composer:
         platform = not line.workflow
         owner = objective.workflow.owner if objective else None
         text, bad = self._facts(line, transition, objective)
+        addressed = held(line.after).addressed
+        meant = {severity: self.receivers.intersection(names) for severity, names in addressed.targets.items()}
         what = objective.display_name if objective else line.objective
         return Notification(
             key=line.key,
@@ -69,6 +75,8 @@ class Composer:
             link=self._link("alerts", line.key),
             runbook=(self.settings.runbook if platform else objective.runbook if objective else "") or "",
             failed_tasks=tuple(Link(task_id, self._link("tasks", task_id)) for task_id in bad),
+            labels=addressed.labels,
+            targets={severity: names for severity, names in meant.items() if names},
         )
 
     def _link(self, page: str, name: str) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.alerter.advance import Landed, Subject, advance
-from pipeline.alerter.held import Held, held
+from pipeline.alerter.held import Addressed, Held, held
 from pipeline.slo.alert import Freezing, Observation
-from pipeline.slo.alert_state import AlertState
+from pipeline.slo.alert_state import AlertState, Change
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured, observations
 from sinks.objectives import ActionRow, ObjectiveStore, StateRow, TransitionRow
@@ -110,10 +110,14 @@ class Engine:
         after, steps = advance(before, Observer(objective, measured), actions, until, landed)
         if not steps:
             return after, []
-        left = {"remaining": self._counts.remaining(objective, until)}
-        steps = [replace(step, after=step.after.model_copy(update=left)) for step in steps]
-        subject = Subject(objective.workflow.name, objective.slo, objective.name)
-        return after.model_copy(update=left), [step.row(subject) for step in steps]
+        left = {"remaining": self._counts.remaining(objective, until), "addressed": before.addressed}
+        lines = []
+        for step in steps:
+            if step.transition.change is Change.FIRED:
+                left["addressed"] = Addressed.of(objective)
+            told = replace(step, after=step.after.model_copy(update=left))
+            lines.append(told.row(Subject(objective.workflow.name, objective.slo, objective.name)))
+        return after.model_copy(update=left), lines
 
     def _resumed(self, state: Held, now: int) -> Held:
         """The state to go on from: not further back than is caught up with."""

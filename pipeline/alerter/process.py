@@ -131,7 +131,7 @@ class Parts:
         policy = Policy(Freezing(max_behind=limits.freeze_after // 60), limits.catch_up // 60)
         self._engine = Engine(store, self._in_force, counts, policy)
         self._watch = Watch(store)
-        self._composer = Composer(limits, self._tasks)
+        self._composer = Composer(limits, self._tasks, frozenset(each.name for each in settings.notify.receivers))
         patience = Patience(limits.repeat_for // 60, max(limits.retry_after // 60, 1))
         self.delivery = Delivery(store, notifier, self._compose, patience)
         self._news = threading.Event()

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.alerter.compose import Composer, looked_at
 from pipeline.alerter.difference import Span, ToldTask, differences, failed
-from pipeline.alerter.held import Held
+from pipeline.alerter.held import Addressed, Held, held
 from pipeline.alerter.settings import AlerterSettings
 from pipeline.notify.notification import Audience, Notification, Status
 from pipeline.objectives.book import Basis, Counted, Scope
@@ -142,6 +142,19 @@ def test_a_page_says_everything_that_a_woken_person_needs() -> None:
     assert note.failed_tasks == (("t/1", "https://trueup.example.com/tasks/t%2F1"),)
     assert (note.started_at, note.ended_at) == ((NOW - 30) * MINUTE_US, None)
     assert note.transition_id == "id"
+
+
+ADDRESSED = Addressed(
+    labels={"team": "payments"}, targets={Severity.PAGE: ("duty", "gone"), Severity.TICKET: ("gone",)}
+)
+
+
+def test_labels_and_targets_are_told_as_they_were_when_the_alert_began() -> None:
+    held_ = held(line(Change.RESOLVED, None).after).model_copy(update={"addressed": ADDRESSED})
+    ended = msgspec.structs.replace(line(Change.RESOLVED, None), state=held_.model_dump_json())
+    note = Composer(SETTINGS, lambda *_: [], frozenset({"duty", "board"})).compose(ended, None)
+    assert note.labels == {"team": "payments"}
+    assert note.targets == {Severity.PAGE: {"duty"}}, "a target that is no receiver would be nobody: all are told"
 
 
 def test_the_end_says_how_loud_it_was_and_when_it_ended() -> None:

@@ -8,12 +8,15 @@ from time import process_time
 
 import pytest
 
+from pipeline.alerter.compose import Composer
 from pipeline.alerter.held import held
+from pipeline.alerter.settings import AlerterSettings
+from pipeline.notify.audience import Wanted
 from pipeline.slo.alert_state import AlertState
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
 from pipeline.slo.objective import Alerting
-from pipeline.slo.windows import default_pairs
+from pipeline.slo.windows import Severity, default_pairs
 from schemas.units import MINUTE_US
 from sinks.objectives import ACKNOWLEDGE, SILENCE, ActionRow, MemoryObjectives
 from tests.alerter.world import TARGET, FixedCounts, FixedObjectives, engine, objective
@@ -138,6 +141,25 @@ def test_an_objective_that_is_removed_ends_its_alert() -> None:
     run.to(12, since=11)
     assert run.changes() == ["fired", "resolved"]
     assert run.state.level is None
+
+
+def test_two_workflows_page_two_teams_and_who_was_told_of_the_beginning_is_told_of_the_end() -> None:
+    receivers = {"payments": Wanted(labels={"team": "payments"}), "on-call": Wanted(name="on-call")}
+    paid = replace(objective("a"), labels={"team": "payments"})
+    paged = replace(ONE, slo="b", alerting=replace(ONE.alerting, targets=((Severity.PAGE, "on-call"),)))
+    told: dict[str, list[tuple[str, str]]] = {}
+    run = Run(BAD)
+    run.counts.series |= {"b": BAD}
+    run.objectives.by_key = {each.key: each for each in (paid, paged)}
+    run.to(10)
+    run.objectives.by_key = {}
+    run.to(12, since=11)
+    composer = Composer(AlerterSettings(), lambda *_: [], frozenset(receivers))
+    for name, wanted in receivers.items():
+        notes = [composer.compose(line, None) for line in reversed(run.store.transitions())]
+        told[name] = [(note.slo, note.status) for note in notes if wanted.view(note, 0)]
+    assert told["payments"] == [("a", "firing"), ("a", "resolved")]
+    assert [each for each in told["on-call"] if each[0] == "b"] == [("b", "firing"), ("b", "resolved")]
 
 
 def test_an_objective_that_cannot_be_read_keeps_its_alert() -> None:
