@@ -147,7 +147,7 @@ def _alerts(store: ObjectiveStore, config: Any) -> list[tuple[dict[str, str], An
     from pipeline.config import load
     from pipeline.objectives.read import retention_of
 
-    names = {row.key: (row.workflow, f"{row.slo}/{row.objective}") for row in store.transitions()}
+    names = {key: (workflow, f"{slo}/{objective}") for key, (workflow, slo, objective) in store.subjects().items()}
     for key, objective in StoredObjectives(store, retention_of(load(config))).objectives().items():
         names[key] = (objective.workflow.name, f"{objective.slo}/{objective.name}")
     states = {key: held(row).alert for key, row in store.states().items() if key in names}

@@ -143,7 +143,7 @@ def report(
     store = ClickHouseObjectives(client_of(settings))
     history, standings = found.histories[workflow], found.standings[workflow]
     adjustments = [row for row in store.adjustments() if row.workflow == workflow]
-    transitions = [row for row in store.transitions() if row.workflow == workflow]
+    transitions = store.transitions(workflow=workflow)
     if output is Output.TABLE:
         print_account(history, standings, adjustments, transitions)
     else:
