@@ -92,6 +92,18 @@ def test_a_silenced_alert_is_evaluated_and_tells_nobody_until_the_silence_ends()
     assert told == {"silenced": 0, "fired": 0, "unsilenced": 1}
 
 
+def test_a_silence_is_ended_by_one_that_is_over_even_if_the_alerters_clock_is_ahead() -> None:
+    run = Run(BAD)
+    run.act(SILENCE, 0, until=30)
+    run.to(10)
+    run.act(SILENCE, 7, until=8, name="end")
+    run.to(12, since=10)
+    assert run.changes() == ["silenced", "fired", "silenced", "unsilenced"]
+    assert run.state.silence is None
+    run.act(SILENCE, 7, until=8, name="nothing to end")
+    assert run.to(14, since=12).silence is None
+
+
 def test_an_action_of_the_future_waits_for_its_minute() -> None:
     run = Run(BAD)
     run.act(SILENCE, 9, until=30)

@@ -90,17 +90,23 @@ def silence(
     key: Key,
     by: By,
     why: Annotated[str, typer.Option("--why", help="the reason, for those who read the history")],
-    length: Annotated[str, typer.Option("--for", help="how long: 30m, 2h, 1d")],
+    length: Annotated[str | None, typer.Option("--for", help="how long: 30m, 2h, 1d")] = None,
+    end: Annotated[bool, typer.Option("--end", help="end the silence that there is, within two minutes")] = False,
     config: Config = None,
 ) -> None:
-    """Go on evaluating an alert, but notify nobody for a while. What still fires then is told."""
+    """Go on evaluating an alert, but notify nobody for a while. What still fires then is told.
+
+    A later silence replaces an earlier one, so it can be made longer or shorter; --end ends it.
+    """
     from pipeline.config import parse_duration
     from sinks.objectives import SILENCE
 
     if not why.strip():
         raise typer.BadParameter("a silence says why: give --why TEXT")
+    if (length is None) is not end:
+        raise typer.BadParameter("for how long? Give --for, or --end to end the silence that there is")
     try:
-        minutes = parse_duration(length) // 60
+        minutes = 1 if length is None else parse_duration(length) // 60
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if minutes < 1:
@@ -109,7 +115,8 @@ def silence(
     found = _key(store, key)
     until = int(time.time()) // 60 + minutes + 1
     store.append([_action(found, SILENCE, by, why, until)])
-    typer.echo(f"{found}: silenced by {by} for {length}", err=True)
+    told = "the silence ends" if end else f"silenced by {by} for {length}"
+    typer.echo(f"{found}: {told}", err=True)
 
 
 def alerter(config: Config = None) -> None:
