@@ -10,6 +10,7 @@ from pipeline.objectives.rules import OF_VERDICTS, WEIGHTED, WITHOUT_NEWS, Sough
 from pipeline.slo.durations import MINUTES_PER_DAY
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured
+from schemas.units import MICRO
 
 _MARGIN = 5 * MINUTES_PER_DAY
 """Calendar months and years are longer than nominal ones by up to three days; and a book lives for a day."""
@@ -82,9 +83,11 @@ def lag(book: Book, objective: Objective, now: int) -> int | None:
 def measured(book: Book, objective: Objective, lag: int | None) -> Measured:
     """What the alert of an objective looks at. `lag`: see the function of that name; it is costly and moves slowly."""
     wanted = needs(objective)
+    weighed = wanted.budget.basis is Basis.WEIGHT
     return Measured(
         by_task=book.series(wanted.by_task),
         by_news=None if wanted.by_news is None else book.series(wanted.by_news),
         stand_in=None if wanted.stand_in is None else book.series(wanted.stand_in),
         lag=lag,
+        sampled=weighed and book.total(wanted.budget) > book.total(wanted.by_task) * MICRO,
     )

@@ -83,7 +83,7 @@ class Draft:
         pairs = tuple(dict.fromkeys(each.pair for each in chosen)) or default_pairs(period, terms.target)
         guard: Guard = self.annotations.get("low-traffic-guard") or default_guard()
         maturity: Maturity = self.annotations.get("maturity") or Maturity()
-        floor: Fraction = self.annotations.get("coverage-floor", Fraction(0))
+        floor: Fraction | None = self.annotations.get("coverage-floor")
         targets = tuple(dict.fromkeys(self.policies.targets))
         return Alerting(Rule(terms.target, period, pairs, guard), bool(chosen), floor, maturity, targets)
 

@@ -57,12 +57,13 @@ class Cap:
 class Alerting:
     """How an objective alerts. `chosen` says that the owner wrote the windows.
 
-    `targets`: the receivers that OpenSLO names for a severity; of a severity without any, all are told.
+    `coverage_floor` is None where the owner wrote none: see `observe`. `targets`: the receivers that OpenSLO names for
+    a severity; of a severity without any, all are told.
     """
 
     rule: Rule
     chosen: bool = False
-    coverage_floor: Fraction = Fraction(0)
+    coverage_floor: Fraction | None = None
     maturity: Maturity = field(default_factory=Maturity)
     targets: tuple[tuple[Severity, str], ...] = ()
 

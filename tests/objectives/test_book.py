@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from pipeline.fold.facts import facts as contribution
 from pipeline.objectives.book import Basis, Book, Counted, Delays, Scope
+from pipeline.objectives.counting import measured, needs
 from pipeline.objectives.rules import WEIGHTED, Sought
 from pipeline.slo.counts import Row
 from pipeline.slo.metrics import METRICS, Kind
 from pipeline.slo.objective import Cap
 from schemas.rows import TaskRow
+from tests.alerter.world import objective
 from tests.objectives.samples import NOW, facts, row, rows, us, verified
 
 CLAIMS = Scope("claims")
@@ -162,6 +164,17 @@ def test_a_sampled_verdict_is_one_event_for_an_alert_and_counts_with_its_weight_
     made = book(plain, weighted, tasks=tasks)
     assert list(made.series(plain)) == [Row(NOW, 1, 2, 2)]
     assert list(made.series(weighted)) == [Row(NOW, 10_000_000, 11_000_000, 11_000_000)]
+    assert (made.total(plain), made.total(weighted)) == (2, 11_000_000)
+
+
+def test_verdicts_of_a_sample_are_known_as_such_as_long_as_there_are_any() -> None:
+    promised = objective("a", "verified_success_rate")
+    made = book(*needs(promised).counted, tasks=[row("a", **verified("failure", NOW)), row("b")])
+    assert not measured(made, promised, 9).sampled
+    made.take([facts(row("b", **verified("success", NOW, 2_000_000)))])
+    assert measured(made, promised, 9).sampled
+    made.take([facts(row("b", **verified("success", NOW)))])
+    assert not measured(made, promised, 9).sampled
 
 
 def test_an_underclaim_is_a_task_that_succeeded_and_did_not_say_so() -> None:
