@@ -20,6 +20,7 @@ from pipeline.slo.objective import Objective, Workflow
 from pipeline.slo.periods import RollingWindow, Window
 from pipeline.slo.resolve import DEFAULT_RETENTION, check
 from pipeline.slo.source import Problem
+from pipeline.slo.windows import GUARD_OFF, Guard, Severity, default_guard
 from schemas.units import MINUTE_US
 from sinks.objectives import Version
 
@@ -173,7 +174,8 @@ def _promise(objective: Objective | None) -> dict[str, str]:
     """What an objective promises, in words that can be compared."""
     if objective is None:
         return {"standing": REMOVED}
-    alerting = objective.alerting
+    alerting, workflow = objective.alerting, objective.workflow
+    floor, guard = alerting.coverage_floor, alerting.rule.guard
     promise = {
         "standing": objective.commitment.value,
         "metric": objective.metric.name + (f" ({objective.category})" if objective.category else ""),
@@ -182,6 +184,11 @@ def _promise(objective: Objective | None) -> dict[str, str]:
         "counted by": spell_terms(objective.terms),
         "case types": ", ".join(sorted(objective.case_types)) or "all",
         "alert windows": ", ".join(map(str, alerting.rule.pairs)) if alerting.chosen else "default",
+        "low-traffic guard": "default" if guard == default_guard() else spell_guard(guard),
+        "maturity": str(alerting.maturity),
+        "coverage floor": "default" if floor is None else percent(floor),
+        "owner": workflow.owner.name,
+        "launch date": str(workflow.launch_date or "none"),
     }
     if objective.cap is not None:
         promise["cap"] = f"{objective.cap.op} {objective.cap.limit.normalize():f} {objective.metric.unit}".rstrip()
@@ -191,6 +198,15 @@ def _promise(objective: Objective | None) -> dict[str, str]:
 def percent(share: Fraction) -> str:
     """A share as people write it: 99.9%."""
     return f"{float(share * 100):.10g}%"
+
+
+def spell_guard(guard: Guard) -> str:
+    """A low-traffic guard as an annotation has it."""
+    if guard == GUARD_OFF:
+        return "off"
+    allowed = dict(guard.false_alerts)
+    false = (f"false-{each}s={f'{float(allowed[each]):.4g}' if each in allowed else 'off'}" for each in Severity)
+    return ", ".join((f"min-bad-events={guard.min_bad}", *false))
 
 
 def spell_window(window: Window) -> str:

@@ -128,13 +128,13 @@ def test_a_target_that_was_lowered_after_launch_is_shown_as_moved_and_still_miss
         assert words in table
 
 
-@pytest.mark.parametrize("later", [slo("other", "0.5"), slo(target="0.5").replace("right", "fine"), ""])
+@pytest.mark.parametrize("later", [slo("other", "0.5"), slo(target="0.5").replace("right", "fine")])
 def test_a_promise_that_was_removed_after_launch_is_still_shown_and_still_missed(
     trueup: Trueup, client: Client, document: Path, later: str
 ) -> None:
     land(client, 7, 3)
     trueup("slo", "apply", str(document), *BY)
-    Path(document).write_text(service(launch="2026-01-01") + later)
+    document.write_text(service(launch="2026-01-01") + later)
     trueup("slo", "apply", str(document), "--by", "Eve", "--why", "too hard")
     done = trueup("slo", "status")
     assert (done.code, done.err) == (1, "")
@@ -242,6 +242,8 @@ def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history
         (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "soon"), "not a duration"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "5s"), "less than a minute"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", " ", "--for", "5m"), "--why"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", "w"), "--for, or --end"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "5m", "--end"), "--for, or --end"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error_that_says_what_would(
@@ -270,8 +272,12 @@ def test_an_alert_can_be_seen_acknowledged_silenced_and_its_history_read(
     (alert,) = parsed(trueup("alerts", "list", "--output", "json").out, "alerts")
     assert alert["acknowledged_by"] == "Bob"
     assert alert["silenced_until"] is not None
+    assert trueup("alerts", "silence", alert["key"], "--by", "Bob", "--why", "gone", "--end").code == 0
+    tick(client, 5)
+    (alert,) = parsed(trueup("alerts", "list", "--output", "json").out, "alerts")
+    assert (alert["level"], alert["silenced_until"]) == ("page", None)
     lines = parsed(trueup("alerts", "history", alert["key"], "--output", "json").out, "history")
-    assert [line["change"] for line in lines] == ["silenced", "acknowledged", "fired"]
+    assert [line["change"] for line in lines] == ["unsilenced", "silenced", "silenced", "acknowledged", "fired"]
     assert "acknowledged by Bob: on it" in trueup("alerts", "history").out
     assert "page" in trueup("slo", "report", "claims").out
 

@@ -64,7 +64,24 @@ def test_postponing_the_launch_before_it_moves_the_reference_and_afterwards_does
         version(3, "2026-04-10", service(launch="2026-05-01") + slo(target="0.9")),
     )
     assert promised(too_late) == (Fraction("0.99"), 1, True)
-    assert moved(too_late) == [("target", "99%", "90%", "Ada")]
+    assert moved(too_late) == [
+        ("launch date", "2026-03-01", "2026-05-01", "Ada"),
+        ("target", "99%", "90%", "Ada"),
+    ]
+
+
+def test_that_somebody_else_answers_for_it_is_shown() -> None:
+    found = history(
+        version(1, "2026-01-10", service() + slo()), version(2, "2026-04-10", service(owner="Eve") + slo(), by="Eve")
+    )
+    assert moved(found) == [("owner", "Ada", "Eve", "Eve")]
+
+
+def test_a_guard_is_told_as_it_is_written() -> None:
+    written = "min-bad-events=50, false-pages=off, false-tickets=0.5"
+    given = slo(annotations=f'trueup.dev/low-traffic-guard: "{written}"')
+    found = history(version(1, "2026-01-10", service() + slo()), version(2, "2026-04-10", service() + given))
+    assert moved(found) == [("low-traffic guard", "default", written, "Ada")]
 
 
 def test_taking_the_launch_date_away_after_the_launch_changes_nothing() -> None:
@@ -145,6 +162,10 @@ def test_a_version_that_cannot_be_read_removes_nothing_and_moves_nothing() -> No
         (slo(), slo(window="28d"), "window"),
         (slo(), slo(annotations='trueup.dev/case-types: "motor"'), "case types"),
         (slo(), slo(annotations='trueup.dev/alert-windows: "page 2h/10m 5"'), "alert windows"),
+        (slo(), slo(annotations="trueup.dev/low-traffic-guard: min-bad-events=50"), "low-traffic guard"),
+        (slo(), slo(annotations='trueup.dev/low-traffic-guard: "off"'), "low-traffic guard"),
+        (slo(), slo(annotations="trueup.dev/maturity: 2d"), "maturity"),
+        (slo(), slo(annotations="trueup.dev/coverage-floor: 90%"), "coverage floor"),
         (capped("success").replace("cheap", "right"), capped("success", "0.5").replace("cheap", "right"), "cap"),
     ],
 )

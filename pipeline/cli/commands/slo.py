@@ -224,7 +224,9 @@ def adjust(
 def _checked(files: list[Path], settings: Settings) -> Checked:
     """What the files say; one that cannot be read is a usage error."""
     from pipeline.objectives.read import retention_of
+    from pipeline.slo.resolve import Checked
     from pipeline.slo.resolve import check as check_documents
+    from pipeline.slo.source import Problem
 
     sources = []
     for file in files:
@@ -235,7 +237,12 @@ def _checked(files: list[Path], settings: Settings) -> Checked:
         except UnicodeDecodeError:
             raise typer.BadParameter(f"{file} is not UTF-8 text; save it as UTF-8") from None
     receivers = (each.name for each in settings.notify.receivers)
-    return check_documents(sources, retention=retention_of(settings), receivers=receivers)
+    checked = check_documents(sources, retention=retention_of(settings), receivers=receivers)
+    if checked.objectives or checked.problems:
+        return checked
+    fix = "add an SLO; one that is to end can be made a draft"
+    nothing = Problem(sources[0][0], 1, 1, "there is no SLO in these files, so nothing is promised", fix)
+    return Checked(checked.objectives, checked.objects, (nothing,))
 
 
 def _overview(settings: Settings, workflow: str | None) -> Overview:
