@@ -54,6 +54,8 @@ class Composer:
         addressed = held(line.after).addressed
         meant = {severity: self.receivers.intersection(names) for severity, names in addressed.targets.items()}
         what = objective.display_name if objective else line.objective
+        if objective and line.objective == objective.no_data:
+            what = f"no data: {what}"
         return Notification(
             key=line.key,
             transition_id=line.id,
@@ -89,7 +91,7 @@ class Composer:
         """The lines of the text, and the ids of failed tasks."""
         since = f"since {stamp((line.started or line.at) * 60)}"
         reasons = [reason.text for reason in transition.reasons]
-        if objective is None:
+        if objective is None or line.objective == objective.no_data:
             return [since, *reasons], []
         metric = objective.metric.name.replace("_", " ")
         cap = f", {objective.cap.op} {objective.cap.limit:f} {objective.metric.unit}".rstrip() if objective.cap else ""

@@ -64,7 +64,8 @@ def reach(objective: Objective) -> int:
     rule = objective.alerting.rule
     longest = max((pair.long for pair in rule.pairs), default=0)
     waited = objective.alerting.maturity.minutes or horizon(objective)
-    return max(objective.window.duration.minutes, rule.period, longest) + waited + _MARGIN
+    silent = objective.alerting.no_data.minutes if objective.alerting.no_data else 0
+    return max(objective.window.duration.minutes, rule.period, longest, silent) + waited + _MARGIN
 
 
 def horizon(objective: Objective) -> int:

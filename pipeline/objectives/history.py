@@ -187,6 +187,7 @@ def _promise(objective: Objective | None) -> dict[str, str]:
         "low-traffic guard": "default" if guard == default_guard() else spell_guard(guard),
         "maturity": str(alerting.maturity),
         "coverage floor": "default" if floor is None else percent(floor),
+        "alert without data": str(alerting.no_data or "none"),
         "owner": workflow.owner.name,
         "launch date": str(workflow.launch_date or "none"),
     }

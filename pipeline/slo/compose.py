@@ -6,17 +6,17 @@ from fractions import Fraction
 from pipeline.slo.annotations import Annotations, WindowText, annotation_path
 from pipeline.slo.budget import Method, Terms
 from pipeline.slo.burn import Rule
-from pipeline.slo.durations import spell_minutes
+from pipeline.slo.durations import MINUTES_PER_DAY, spell_minutes
 from pipeline.slo.indicator import Indicator
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Kind
-from pipeline.slo.objective import Alerting, Commitment, Objective, Workflow
+from pipeline.slo.objective import Alerting, Commitment, NoData, Objective, Workflow
 from pipeline.slo.openslo import SLO, Metadata, ObjectiveSpec
 from pipeline.slo.periods import Window
 from pipeline.slo.policies import Policies, PolicyPair
 from pipeline.slo.promise import read_cap, read_terms
 from pipeline.slo.source import Findings, Path
-from pipeline.slo.windows import Guard, Pair, default_guard, default_pairs
+from pipeline.slo.windows import Guard, Pair, Severity, default_guard, default_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,16 @@ class Draft:
         maturity: Maturity = self.annotations.get("maturity") or Maturity()
         floor: Fraction | None = self.annotations.get("coverage-floor")
         targets = tuple(dict.fromkeys(self.policies.targets))
-        return Alerting(Rule(terms.target, period, pairs, guard), bool(chosen), floor, maturity, targets)
+        rule = Rule(terms.target, period, pairs, guard)
+        return Alerting(rule, bool(chosen), floor, maturity, targets, self._no_data())
+
+    def _no_data(self) -> NoData | None:
+        """Asked for by the annotation, or by alert policies; as loud as the loudest of these."""
+        written: int | None = self.annotations.get("no-data")
+        asked = self.policies.no_data
+        if written is None and not asked:
+            return None
+        return NoData(written or MINUTES_PER_DAY, Severity.PAGE if Severity.PAGE in asked else Severity.TICKET)
 
     def _check_pair(self, pair: Pair, target: Fraction, path: Path) -> None:
         if not pair.reachable(target):

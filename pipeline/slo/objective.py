@@ -10,6 +10,7 @@ from fractions import Fraction
 from pipeline.slo.alert_state import alert_key
 from pipeline.slo.budget import Terms
 from pipeline.slo.burn import Rule
+from pipeline.slo.durations import spell_minutes
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Metric
 from pipeline.slo.periods import Window
@@ -54,6 +55,17 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class NoData:
+    """Alert once there has been nothing to judge for so many minutes."""
+
+    minutes: int
+    severity: Severity
+
+    def __str__(self) -> str:
+        return f"{self.severity} after {spell_minutes(self.minutes)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Alerting:
     """How an objective alerts. `chosen` says that the owner wrote the windows.
 
@@ -66,6 +78,7 @@ class Alerting:
     coverage_floor: Fraction | None = None
     maturity: Maturity = field(default_factory=Maturity)
     targets: tuple[tuple[Severity, str], ...] = ()
+    no_data: NoData | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,16 @@ class Objective:
     def key(self) -> str:
         """The stable key of its alert."""
         return alert_key(self.workflow.name, self.slo, self.name)
+
+    @property
+    def no_data(self) -> str:
+        """Stands for its name in the alert that there is nothing to judge, which is apart."""
+        return f"{self.name} (no data)"
+
+    @property
+    def no_data_key(self) -> str:
+        """The stable key of that alert."""
+        return alert_key(self.workflow.name, self.slo, self.no_data)
 
     @property
     def target(self) -> Fraction:

@@ -178,6 +178,13 @@ def test_what_replaces_what_is_told(change: Change, level: Severity, replaced: S
     assert (note.severity, note.replaced, note.status) == (level, replaced, Status.FIRING)
 
 
+def test_that_there_is_nothing_to_judge_is_told_to_the_owner_of_the_workflow() -> None:
+    silent = msgspec.structs.replace(line(level=Severity.TICKET), objective=OBJECTIVE.no_data)
+    note = compose(silent, OBJECTIVE, row("t/1", claim="failure"))
+    assert (note.title, note.owner, note.failed_tasks) == ("Ticket: claims: no data: Claims are settled", "Ada", ())
+    assert len(note.text) == 2
+
+
 def test_the_pipelines_own_alerts_go_to_the_owner_of_the_platform() -> None:
     note = compose(line(workflow=""), None)
     assert (note.audience, note.owner, note.contact, note.runbook) == (

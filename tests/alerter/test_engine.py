@@ -15,7 +15,7 @@ from pipeline.notify.audience import Wanted
 from pipeline.slo.alert_state import AlertState
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
-from pipeline.slo.objective import Alerting
+from pipeline.slo.objective import Alerting, NoData
 from pipeline.slo.windows import Severity, default_pairs
 from schemas.units import MINUTE_US
 from sinks.objectives import ACKNOWLEDGE, SILENCE, ActionRow, MemoryObjectives
@@ -181,6 +181,54 @@ def test_an_objective_that_cannot_be_read_keeps_its_alert() -> None:
     run.objectives.by_key, run.objectives.unreadable = {}, frozenset({"claims"})
     run.to(12, since=11)
     assert run.changes() == ["fired"]
+
+
+class Silence:
+    """An objective that asks for a ticket after half an hour without anything to judge; good tasks until minute 50."""
+
+    def __init__(self) -> None:
+        self.run = Run(Series(Row(minute, 0, 2, 2) for minute in range(51)))
+        self.objective = replace(ONE, alerting=replace(ONE.alerting, no_data=NoData(30, Severity.TICKET)))
+        self.run.objectives.by_key = {ONE.key: self.objective}
+
+    def to(self, minute: int, since: int) -> list[tuple[int, str, str | None, int]]:
+        self.run.to(minute, since=since)
+        lines = reversed(self.run.store.transitions(key=self.objective.no_data_key))
+        return [(line.at, line.change, held(line.after).alert.level, line.notifies) for line in lines]
+
+
+def test_an_objective_that_falls_silent_opens_a_ticket_where_that_is_asked_for() -> None:
+    silence = Silence()
+    assert silence.to(79, since=40) == []
+    assert silence.to(95, since=80) == [(80, "fired", "ticket", 1)]
+    assert silence.run.state.level is None
+    silence.run.counts.series = {"a": Series(Row(minute, 0, 2, 2) for minute in (*range(51), 97))}
+    assert silence.to(99, since=97)[1:] == [(97, "resolved", None, 1)]
+    assert {line.objective for line in silence.run.store.transitions(told=True)} == {"1 (no data)"}
+
+
+def test_what_nobody_asked_for_nobody_is_told_of() -> None:
+    silence = Silence()
+    silence.run.objectives.by_key = {ONE.key: ONE}
+    assert silence.to(200, since=40) == []
+
+
+def test_silence_of_the_pipeline_or_before_any_task_is_no_silence_of_the_agents() -> None:
+    silence = Silence()
+    silence.run.counts.complete_until = 60
+    assert silence.to(95, since=80) == []
+    silence.run.counts.complete_until = None
+    silence.run.counts.series = {"a": Series()}
+    assert silence.to(99, since=96) == []
+
+
+def test_an_alert_of_silence_can_be_silenced_and_ends_with_its_objective() -> None:
+    silence = Silence()
+    quiet = ActionRow("s", silence.objective.no_data_key, SILENCE, "Bob", "holidays", 75 * MINUTE_US, 85)
+    silence.run.store.append([quiet])
+    assert silence.to(84, since=75)[-1] == (80, "fired", "ticket", 0)
+    silence.run.objectives.by_key = {}
+    assert "resolved" in [change for _, change, _, _ in silence.to(91, since=85)]
 
 
 def test_minutes_that_were_missed_are_evaluated_in_several_ticks_each_of_them_stored(

@@ -15,7 +15,7 @@ from pipeline.slo.durations import Duration
 from pipeline.slo.load import dump, load
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import METRICS, Kind
-from pipeline.slo.objective import Cap, Commitment, Objective, Owner
+from pipeline.slo.objective import Cap, Commitment, NoData, Objective, Owner
 from pipeline.slo.openslo import Service
 from pipeline.slo.periods import CalendarWindow, RollingWindow
 from pipeline.slo.resolve import Checked, check
@@ -95,6 +95,24 @@ def test_a_cap_with_alert_policies() -> None:
     assert (str(page), page.inclusive, page.after) == ("page 1h/5m x13", False, 0)
     assert (str(ticket), ticket.inclusive, ticket.after) == ("ticket 1d/2h x1.5", True, 30)
     assert objective.alerting.targets == ((Severity.PAGE, "pagerduty"), (Severity.TICKET, "slack"))
+
+
+@pytest.mark.parametrize(
+    ("slo", "old", "new", "asked"),
+    [
+        ("claims-success", "maturity: p95", "maturity: p95", None),
+        ("claims-success", "maturity: p95", "no-data: 6h", NoData(360, Severity.TICKET)),
+        ("claims-cost", "alertWhenResolved: true", "alertWhenNoData: true", NoData(1440, Severity.PAGE)),
+        (
+            "claims-cost",
+            "        alertWhenBr",
+            "        alertWhenNoData: true\n        alertWhenBr",
+            NoData(1440, Severity.TICKET),
+        ),
+    ],
+)
+def test_that_there_is_no_data_alerts_where_it_is_asked_for(slo: str, old: str, new: str, asked: NoData | None) -> None:
+    assert named(checked(edited(old, new)).objectives, slo).alerting.no_data == asked
 
 
 def test_labels_are_those_of_the_service_and_over_them_those_of_the_slo() -> None:
