@@ -43,7 +43,7 @@ def needs(objective: Objective) -> Needs:
         None if metric.name in WITHOUT_NEWS else Counted(scope, sought, Basis.NEWS),
         stand_in,
         Counted(scope, sought, Basis.WEIGHT) if metric.name in WEIGHTED else by_task,
-        Delays(scope, of_feedback=metric.name not in OF_VERDICTS) if metric.late else None,
+        Delays(scope, of_feedback=metric.name not in OF_VERDICTS) if metric.late and metric.dated else None,
     )
 
 
@@ -77,7 +77,7 @@ def lag(book: Book, objective: Objective, now: int) -> int | None:
     """After how many minutes outcomes are mature; None if nothing tells yet, or if they are known at once."""
     delays = needs(objective).delays
     if delays is None:
-        return None
+        return None if objective.metric.dated else objective.alerting.maturity.minutes
     return objective.alerting.maturity.lag(book.verdicts(delays), now, horizon(objective))
 
 

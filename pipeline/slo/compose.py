@@ -38,6 +38,10 @@ class Draft:
         if self.indicator and self.indicator.metric.kind is Kind.CAP and len(specs) > 1:
             what = f"{self.indicator.metric.name} has a value for each task, so its SLO has one objective"
             self.findings.report(("spec", "objectives", 1), what, "write an SLO for each value")
+        maturity: Maturity = self.annotations.get("maturity") or Maturity()
+        if self.indicator and not self.indicator.metric.dated and maturity.minutes is None:
+            what = f"when {self.indicator.metric.name} becomes known is not kept, so how long it takes is not known"
+            self.findings.report(("metadata", "annotations"), what, "say it: add `trueup.dev/maturity: 2d`")
         names = self._names()
         built = [self._objective(spec, names[at], ("spec", "objectives", at)) for at, spec in enumerate(specs)]
         return [objective for objective in built if objective is not None]

@@ -183,7 +183,9 @@ def test_every_metric_can_be_an_objective(metric: str) -> None:
         side = "good" if kind.numerator_is_good else "bad"
         text = CLAIMS.replace("verified_success_rate", metric).replace("        good:\n", f"        {side}:\n")
     else:
-        text = CLAIMS.replace("cost_per_task, category: model", metric)
+        evaluator = "" if kind.dated else ", evaluator: judge"
+        text = CLAIMS.replace("cost_per_task, category: model", metric + evaluator)
+        text = text.replace("commitment: draft", "commitment: draft\n    trueup.dev/maturity: 2d")
         text = text if kind.at_most else text.replace("op: lte", "op: gte")
     result = checked(text)
     assert result.problems == ()
