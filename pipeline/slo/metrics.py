@@ -61,7 +61,7 @@ NOT_OF_TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "is one sum over another, so no task is good or bad at it",
             "set an objective on cost_per_task, and one on verified_success_rate",
         ),
-        "action_latency": ("is of single actions, and objectives are about tasks", "use cycle_time"),
+        "action_latency": ("is kept in buckets, so no cap could be held against it exactly", "use cycle_time"),
         "tokens": ("is a sum of what is already in the cost", "use cost_per_task"),
     }
 )

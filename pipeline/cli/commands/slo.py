@@ -67,7 +67,7 @@ def apply(
     """Commit to documents: a new version of each workflow in them. Versions are kept for ever.
 
     The documents of a workflow are applied together: an SLO that is not among them any more ends. What was committed
-    before the launch stays the reference; what is changed afterwards is shown as moved, by whom and when.
+    when the launch came stays the reference; what is changed or removed afterwards is shown as moved, by whom and when.
     """
     from pipeline.cli.slo_text import told_of
     from pipeline.config import load
@@ -103,7 +103,8 @@ def status(
 ) -> None:
     """Where every objective stands: attainment against the committed and the current target, budget, coverage, alert.
 
-    The remaining budget is signed: below zero it is overspent. Exit 1 if a committed or a current target is missed.
+    The remaining budget is signed: below zero it is overspent. What was promised and then removed or renamed is shown,
+    too. Exit 1 if a committed or a current target is missed.
     """
     from pipeline.cli.show import emit_rows
     from pipeline.cli.slo_text import print_moves, print_status
