@@ -61,6 +61,10 @@ class ActionRow(msgspec.Struct, frozen=True, array_like=True):
 
 ACKNOWLEDGE, SILENCE = "acknowledge", "silence"
 
+OVERTAKEN = 2_880
+"""Minutes. The state after a transition is stored by the same tick, or by the next. So much later, by the newest state,
+the transition's own is not looked for any more."""
+
 
 class StateRow(msgspec.Struct, frozen=True, array_like=True):
     """The state of an alert (JSON) once minute `evaluated` was evaluated; of one minute the last revision counts."""
@@ -145,10 +149,27 @@ class ObjectiveStore(Protocol):
         """Everything that people did about alerts, the oldest first."""
 
     def states(self) -> dict[str, StateRow]:
-        """By key, the newest state, wherever it was written: transitions are written before states."""
+        """By key, the newest state, wherever it was written: transitions are written before states.
 
-    def transitions(self, *, key: str | None = None, since: int = 0, limit: int | None = None) -> list[TransitionRow]:
-        """The history from minute `since` on, the newest first."""
+        Of the history only what is not OVERTAKEN is looked at.
+        """
+
+    def transitions(
+        self,
+        *,
+        key: str | None = None,
+        workflow: str | None = None,
+        since: int = 0,
+        told: bool = False,
+        limit: int | None = None,
+    ) -> list[TransitionRow]:
+        """The history from minute `since` on, the newest first. `told`: only what people should hear of."""
+
+    def last_told(self) -> list[TransitionRow]:
+        """Of each alert the newest transition that people should hear of, the newest first."""
+
+    def subjects(self) -> dict[str, tuple[str, str, str]]:
+        """By key, the workflow, SLO and objective of every alert that has a history."""
 
     def notifications(self, transitions: Collection[str]) -> list[NotificationRow]:
         """What became of the notifications of these transitions."""
@@ -206,15 +227,39 @@ class MemoryObjectives:
 
     def states(self) -> dict[str, StateRow]:
         newest: dict[str, StateRow] = {}
-        for row in (*self._states.values(), *(each.after for each in self._transitions.values())):
+        since = max((row.evaluated for row in self._states.values()), default=0) - OVERTAKEN
+        recent = (each.after for each in self._transitions.values() if each.evaluated >= since)
+        for row in (*self._states.values(), *recent):
             held = newest.get(row.key)
             if held is None or row.rank > held.rank:
                 newest[row.key] = row
         return newest
 
-    def transitions(self, *, key: str | None = None, since: int = 0, limit: int | None = None) -> list[TransitionRow]:
-        wanted = (row for row in self._transitions.values() if row.at >= since and key in (None, row.key))
+    def transitions(
+        self,
+        *,
+        key: str | None = None,
+        workflow: str | None = None,
+        since: int = 0,
+        told: bool = False,
+        limit: int | None = None,
+    ) -> list[TransitionRow]:
+        wanted = (
+            row
+            for row in self._transitions.values()
+            if row.at >= since
+            and key in (None, row.key)
+            and workflow in (None, row.workflow)
+            and (row.notifies or not told)
+        )
         return sorted(wanted, key=_newest_first)[:limit]
+
+    def last_told(self) -> list[TransitionRow]:
+        newest = {row.key: row for row in reversed(self.transitions(told=True))}
+        return sorted(newest.values(), key=_newest_first)
+
+    def subjects(self) -> dict[str, tuple[str, str, str]]:
+        return {row.key: (row.workflow, row.slo, row.objective) for row in self._transitions.values()}
 
     def notifications(self, transitions: Collection[str]) -> list[NotificationRow]:
         wanted = (row for row in self._notifications.values() if row.transition in transitions)

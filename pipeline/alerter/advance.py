@@ -145,7 +145,9 @@ def _act(held: Held, action: ActionRow, minute: int) -> tuple[Held, list[Step]]:
         taken = taken.model_copy(update={"alert": taken.alert.model_copy(update={"evaluated": minute})})
     try:
         if action.kind == SILENCE:
-            alert, transition = silence(taken.alert, action.by, action.why, minute, action.until)
+            # It replaces the silence that there is; where it is over already, it ends that one.
+            until = max(action.until, minute + 1) if taken.alert.silence else action.until
+            alert, transition = silence(taken.alert, action.by, action.why, minute, until)
         else:
             alert, transition = acknowledge(taken.alert, action.by, minute, action.why)
     except ValueError:

@@ -33,10 +33,14 @@ Tasks = Callable[[str, int, int], Sequence[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Writes notifications. `tasks` asks for the tasks of a workflow; may raise Transient."""
+    """Writes notifications. `tasks` asks for the tasks of a workflow; may raise Transient.
+
+    `receivers`: all that there are. A target that is none of them does not count, so that nothing is told to nobody.
+    """
 
     settings: AlerterSettings
     tasks: Tasks
+    receivers: frozenset[str] = frozenset()
 
     def compose(self, line: TransitionRow, objective: Objective | None) -> Notification:
         """The notification of a transition. `objective` is None of the pipeline's own alerts, and if it was removed."""
@@ -47,7 +51,11 @@ class Composer:
         platform = not line.workflow
         owner = objective.workflow.owner if objective else None
         text, bad = self._facts(line, transition, objective)
+        addressed = held(line.after).addressed
+        meant = {severity: self.receivers.intersection(names) for severity, names in addressed.targets.items()}
         what = objective.display_name if objective else line.objective if platform else f"{line.slo}/{line.objective}"
+        if objective and line.objective == objective.no_data:
+            what = f"no data: {what}"
         return Notification(
             key=line.key,
             transition_id=line.id,
@@ -68,6 +76,8 @@ class Composer:
             link=self._link("alerts", line.key),
             runbook=(self.settings.runbook if platform else objective.runbook if objective else "") or "",
             failed_tasks=tuple(Link(task_id, self._link("tasks", task_id)) for task_id in bad),
+            labels=addressed.labels,
+            targets={severity: names for severity, names in meant.items() if names},
         )
 
     def _link(self, page: str, name: str) -> str:
@@ -87,7 +97,7 @@ class Composer:
         """The lines of the text, and the ids of failed tasks."""
         since = f"since {stamp((line.started or line.at) * 60)}"
         reasons = [reason.text for reason in transition.reasons]
-        if objective is None:
+        if objective is None or line.objective == objective.no_data:
             return [since, *reasons], []
         metric = objective.metric.name.replace("_", " ")
         cap = f", {objective.cap.op} {objective.cap.limit:f} {objective.metric.unit}".rstrip() if objective.cap else ""

@@ -77,10 +77,10 @@ class Delivery:
     def _history(self, now: int) -> list[TransitionRow]:
         """What may have to be told, the oldest first. After a start also of old alerts that still fire."""
         since = now - self._patience.repeat_for
-        lines = [line for line in self._store.transitions(since=since if self._resumed else 0) if line.notifies]
-        newest = {line.key: line.id for line in reversed(lines)}
-        firing = {line.id for line in lines if newest[line.key] == line.id and line.change != Change.RESOLVED}
-        return [line for line in reversed(lines) if line.at >= since or line.id in firing]
+        lines = self._store.transitions(since=since, told=True)
+        last = [] if self._resumed else self._store.last_told()
+        old = [line for line in last if line.at < since and line.change != Change.RESOLVED]
+        return [*reversed(old), *reversed(lines)]
 
     def _wanted(self, line: TransitionRow, told: dict[str, bool], now: int, *, newest: bool) -> bool:
         """Whether to offer a transition. `told`: receiver -> whether it has it."""

@@ -8,15 +8,17 @@ tell different stories: whatever was told is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.alerter.advance import Landed, Subject, advance, follow
-from pipeline.alerter.held import Held, held
+from pipeline.alerter.advance import Landed, Step, Subject, advance, follow
+from pipeline.alerter.health import judge
+from pipeline.alerter.held import Addressed, Held, held
+from pipeline.alerter.quiet import quiet
 from pipeline.slo.alert import Freezing, Observation
 from pipeline.slo.alert_record import withdraw
-from pipeline.slo.alert_state import AlertState
+from pipeline.slo.alert_state import AlertState, Change
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured, observations
 from sinks.objectives import ActionRow, ObjectiveStore, StateRow, TransitionRow
@@ -84,8 +86,8 @@ class Engine:
         objectives = self._in_force.objectives()
         self._counts.refresh(list(objectives.values()), now)
         stored = {key: held(row) for key, row in self._store.states().items()}
-        actions = defaultdict[str, list[ActionRow]](list)
-        for action in self._store.actions():
+        actions, done = defaultdict[str, list[ActionRow]](list), self._store.actions()
+        for action in done:
             actions[action.key].append(action)
         most = max(EVALUATIONS // max(len(objectives), 1), 1)
         behind, rows, news = False, list[StateRow](), list[TransitionRow]()
@@ -96,10 +98,13 @@ class Engine:
             behind = behind or until < now
             news += lines
             rows += [after.row()] if after != stored.get(key) else []
+        for made, lines in self._silent(objectives.values(), stored, done, now):
+            news += lines
+            rows += [made.row()] if made != stored.get(made.alert.key) else []
         for subject, before in self._ended(objectives, stored):
             minute = max(now, before.alert.evaluated or now)
-            alert, made = withdraw(before.alert, minute, self._in_force.why_ended(subject))
-            after, steps = follow(before, alert, made)
+            alert, told = withdraw(before.alert, minute, self._in_force.why_ended(subject))
+            after, steps = follow(before, alert, told)
             news += [step.row(subject) for step in steps]
             rows.append(after.row())
         self._store.append(news)
@@ -112,14 +117,26 @@ class Engine:
         """The alert of an objective after the minute `until`, and the lines of its history that lead there."""
         measured = self._counts.measured(objective)
         before = before.model_copy(update={"lag": measured.lag})
-        landed = Landed(self._counts.complete_until, self._policy.freezing)
-        after, steps = advance(before, Observer(objective, measured), actions, until, landed)
+        after, steps = advance(before, Observer(objective, measured), actions, until, self._landed)
         if not steps:
             return after, []
-        left = {"remaining": self._counts.remaining(objective, until)}
-        steps = [replace(step, after=step.after.model_copy(update=left)) for step in steps]
+        left = self._counts.remaining(objective, until)
         subject = Subject(objective.workflow.name, objective.slo, objective.name)
-        return after.model_copy(update=left), [step.row(subject) for step in steps]
+        return _told(objective, subject, after.model_copy(update={"remaining": left}), steps)
+
+    def _silent(
+        self, objectives: Iterable[Objective], stored: Mapping[str, Held], actions: Sequence[ActionRow], now: int
+    ) -> Iterator[tuple[Held, list[TransitionRow]]]:
+        """The alerts that there is nothing to judge, where they are asked for: like those of the pipeline."""
+        asked = {each.no_data_key: each for each in objectives if each.alerting.no_data}
+        found = (quiet(each, self._counts.measured(each), now, self._landed) for each in asked.values())
+        findings = [finding for finding in found if finding is not None]
+        for finding, after, steps in judge(findings, stored, actions, now):
+            yield _told(asked[finding.key], finding.subject, after, steps)
+
+    @property
+    def _landed(self) -> Landed:
+        return Landed(self._counts.complete_until, self._policy.freezing)
 
     def _resumed(self, state: Held, now: int) -> Held:
         """The state to go on from: not further back than is caught up with."""
@@ -130,7 +147,8 @@ class Engine:
 
     def _ended(self, objectives: Mapping[str, Objective], states: Mapping[str, Held]) -> list[tuple[Subject, Held]]:
         """Alerts that fire although their objective was taken back; those that cannot be read go on firing."""
-        firing = [state for key, state in states.items() if state.alert.level and key not in objectives]
+        in_force = objectives.keys() | {each.no_data_key for each in objectives.values() if each.alerting.no_data}
+        firing = [state for key, state in states.items() if state.alert.level and key not in in_force]
         known = [(self._subject(state.alert.key), state) for state in firing]
         unreadable = self._in_force.unreadable
         return [(each, state) for each, state in known if each.workflow and each.workflow not in unreadable]
@@ -139,6 +157,19 @@ class Engine:
         """What an alert was about, by its history. An alert that fires has one."""
         line = self._store.transitions(key=key, limit=1)[0]
         return Subject(line.workflow, line.slo, line.objective)
+
+
+def _told(
+    objective: Objective, subject: Subject, after: Held, steps: Sequence[Step]
+) -> tuple[Held, list[TransitionRow]]:
+    """The state and its lines, with whom they are for: whoever that was when the alert began."""
+    addressed, lines = after.addressed, []
+    for step in steps:
+        if step.transition.change is Change.FIRED:
+            addressed = Addressed.of(objective)
+        known = {"remaining": after.remaining, "addressed": addressed}
+        lines.append(replace(step, after=step.after.model_copy(update=known)).row(subject))
+    return after.model_copy(update={"addressed": addressed}), lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,16 @@ class Finding:
     severity: Severity
     lasting: int = LASTING
     """Minutes that a trouble must last before somebody is told."""
+    about: Subject | None = None
+    """None: the pipeline."""
 
     @property
     def key(self) -> str:
-        return alert_key("", GROUP, self.name)
+        return alert_key(self.subject.workflow, self.subject.slo, self.subject.objective)
 
     @property
     def subject(self) -> Subject:
-        return Subject("", GROUP, self.name)
+        return self.about or Subject("", GROUP, self.name)
 
 
 def checks(examined: Iterable[Check]) -> Iterator[Finding]:

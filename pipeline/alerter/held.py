@@ -7,7 +7,29 @@ import hashlib
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.slo.alert_state import AlertState, Change, Transition
+from pipeline.slo.objective import Objective
+from pipeline.slo.windows import Severity
 from sinks.objectives import StateRow
+
+
+class Addressed(BaseModel):
+    """By what receivers choose, as it was when the alert began: whoever was told of that is told of the rest.
+
+    `targets`: the receivers of a severity; of a severity that is missing, all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: dict[str, str] = {}
+    targets: dict[Severity, tuple[str, ...]] = {}
+
+    @classmethod
+    def of(cls, objective: Objective) -> Addressed:
+        """As the objective says now."""
+        targets: dict[Severity, tuple[str, ...]] = {}
+        for severity, name in objective.alerting.targets:
+            targets[severity] = (*targets.get(severity, ()), name)
+        return cls(labels=dict(objective.labels), targets=targets)
 
 
 class Held(BaseModel):
@@ -23,6 +45,7 @@ class Held(BaseModel):
     taken: tuple[str, ...] = ()
     lag: int | None = None
     remaining: float | None = None
+    addressed: Addressed = Addressed()
     revision: int = 0
 
     def row(self) -> StateRow:

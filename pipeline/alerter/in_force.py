@@ -18,6 +18,7 @@ class StoredObjectives:
         self._mark: tuple[int, int] | None = None
         self._editions: dict[str, Edition] = {}
         self._objectives: dict[str, Objective] = {}
+        self._about: dict[str, Objective] = {}
 
     def objectives(self) -> Mapping[str, Objective]:
         """By alert key."""
@@ -27,12 +28,14 @@ class StoredObjectives:
             self._editions = {workflow: self._edition(version) for workflow, version in latest.items()}
             every = [each for edition in self._editions.values() for each in edition.objectives.values()]
             self._objectives = {objective.key: objective for objective in every if not objective.draft}
+            silent = {each.no_data_key: each for each in self._objectives.values() if each.alerting.no_data}
+            self._about = self._objectives | silent
             self._mark = mark
         return self._objectives
 
     def known(self, key: str) -> Objective | None:
-        """One of the objectives as they were last read; any thread may ask."""
-        return self._objectives.get(key)
+        """What an alert is about, of the objectives as they were last read; any thread may ask."""
+        return self._about.get(key)
 
     def why_ended(self, subject: Subject) -> str:
         """Why an objective is no longer among them: what was done, in which version, by whom."""

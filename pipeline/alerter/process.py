@@ -137,7 +137,7 @@ class Parts:
         self.stored = max((row.evaluated for row in store.states().values()), default=None)
         self._engine = Engine(store, self._in_force, self._counts, policy)
         self._watch = Watch(store)
-        self._composer = Composer(limits, self._tasks)
+        self._composer = Composer(limits, self._tasks, frozenset(each.name for each in settings.notify.receivers))
         patience = Patience(limits.repeat_for // 60, max(limits.retry_after // 60, 1))
         self.delivery = Delivery(store, notifier, self._compose, patience)
         self._news = threading.Event()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -12,6 +12,7 @@ from pipeline.objectives.apply import Plan
 from pipeline.objectives.history import History, percent
 from pipeline.objectives.standing import Measure, Standing, alert_json, as_json
 from pipeline.report.build import stamp
+from pipeline.slo.budget import Account, Budget
 from schemas.units import MICRO
 from sinks.objectives import AdjustmentRow, TransitionRow
 
@@ -34,13 +35,13 @@ def told_of(planned: Plan, after: Mapping[str, History], *, dry_run: bool) -> It
 
 
 def print_status(standings: Sequence[Standing]) -> None:
-    """One line an objective; what is missed, is marked."""
+    """One line an objective; what is missed, is marked. In brackets: without the adjustments."""
     print_table(COLUMNS, (_line(standing) for standing in standings))
 
 
 def print_moves(standings: Sequence[Standing]) -> None:
     """What was changed after it was committed to."""
-    moves = [(standing.current.objective, move) for standing in standings for move in standing.moves]
+    moves = [(standing.measure.objective, move) for standing in standings for move in standing.moves]
     if not moves:
         return
     typer.echo("\nMoved after the commitment")
@@ -55,28 +56,45 @@ def print_moves(standings: Sequence[Standing]) -> None:
 
 
 def _line(standing: Standing) -> list[Any]:
-    objective, account = standing.current.objective, standing.current.account
+    objective, account = standing.measure.objective, standing.measure.account
     budget = account.adjusted if account else None
-    remaining = None if budget is None or budget.remaining is None else f"{float(budget.remaining):+.0%}"
-    seen = standing.current.seen
+    seen = standing.measure.seen
     return [
         objective.workflow.name,
-        f"{objective.slo}/{objective.name}" + (" (draft)" if objective.draft else ""),
-        None if budget is None or budget.sli is None else f"{float(budget.sli):.2%}",
-        budget.total / standing.current.unit if budget else None,
-        _target(standing.current),
+        f"{objective.slo}/{objective.name}"
+        + ("" if standing.commitment == "committed" else f" ({standing.commitment})"),
+        _both(account, lambda each: None if each.sli is None else f"{float(each.sli):.2%}"),
+        budget.total / standing.measure.unit if budget else None,
+        _target(standing.current) if standing.current else None,
         _target(standing.committed) if standing.reference else "never",
-        remaining,
+        _both(account, lambda each: None if each.remaining is None else f"{float(each.remaining):+.0%}"),
         f"{seen.total / seen.eligible:.0%}" if seen.eligible else None,
         _alert(standing),
-        ", ".join(dict.fromkeys(move.what for move in standing.moves)) or None,
+        ", ".join(_changes(standing)) or None,
     ]
 
 
+def _both(account: Account | None, told: Callable[[Budget], str | None]) -> str | None:
+    """A figure of a budget, and in brackets what it is as counted, where somebody left a span out."""
+    if account is None:
+        return None
+    return (
+        f"{plain(told(account.adjusted))} ({plain(told(account.raw))})" if account.applied else told(account.adjusted)
+    )
+
+
+def _changes(standing: Standing) -> dict[str, None]:
+    """What people changed about a promise, each once: what was moved, and who left something out."""
+    account = standing.measure.account
+    adjusted = (f"adjusted by {each.who}" for each in (account.applied if account else ()))
+    return dict.fromkeys((*(move.what for move in standing.moves), *adjusted))
+
+
 def _target(measure: Measure) -> str:
-    objective = measure.objective
+    objective, account = measure.objective, measure.account
     cap = f" {objective.cap.op} {objective.cap.limit.normalize():f}" if objective.cap else ""
-    return f"{percent(objective.target)}{cap}{'' if measure.met is not False else '  MISSED'}"
+    as_counted = "  (MISSED as counted)" if account and account.raw.met is False else ""
+    return f"{percent(objective.target)}{cap}{as_counted if measure.met is not False else '  MISSED'}"
 
 
 def _alert(standing: Standing) -> str:
@@ -93,7 +111,7 @@ def print_account(
     transitions: Sequence[TransitionRow],
 ) -> None:
     """The whole account of a workflow."""
-    workflow = history.latest.workflow
+    workflow = history.workflow
     if workflow is not None:
         told: dict[str, Any] = {
             "workflow": workflow.display_name,
@@ -108,7 +126,7 @@ def print_account(
     print_moves(standings)
     for standing in standings:
         for reason in standing.alert.reasons:
-            typer.echo(f"\n{standing.current.objective.slo}/{standing.current.objective.name}: {plain(reason.text)}")
+            typer.echo(f"\n{standing.measure.objective.slo}/{standing.measure.objective.name}: {plain(reason.text)}")
     if adjustments:
         typer.echo("\nLeft out of budgets")
         columns = ("id", "from", "to", "of", "by", "at", "why", "withdrawn")

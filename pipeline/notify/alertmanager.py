@@ -68,8 +68,8 @@ def _alert(notification: Notification, severity: Severity | None, begun: int, en
 def _labels(notification: Notification, severity: Severity | None) -> dict[str, str]:
     return _named(
         {
-            "alertname": ALERTNAMES[notification.audience],
             **notification.labels,
+            "alertname": ALERTNAMES[notification.audience],
             "alert_key": notification.key,
             "audience": str(notification.audience),
             "severity": str(severity or ""),

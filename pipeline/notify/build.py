@@ -47,7 +47,9 @@ def _in_turn(made: Receiver, receiver: ReceiverSettings, turns: Turns | None) ->
 def policy_of(receiver: ReceiverSettings) -> Policy:
     """How a receiver is served."""
     return Policy(
-        wanted=Wanted(frozenset(receiver.audiences), frozenset(receiver.severities)),
+        wanted=Wanted(
+            frozenset(receiver.audiences), frozenset(receiver.severities), dict(receiver.labels), receiver.name
+        ),
         give_up_after=receiver.give_up_after,
         queue=receiver.queue,
         repeat_every=receiver.repeat_every if isinstance(receiver, AlertmanagerSettings) else None,

@@ -42,6 +42,7 @@ def document(notification: Notification) -> dict[str, Any]:
         "failed_tasks": [{"text": task.text, "url": task.url} for task in notification.failed_tasks],
         "labels": dict(notification.labels),
         "annotations": dict(notification.annotations),
+        "targets": {str(severity): sorted(names) for severity, names in notification.targets.items()},
     }
 
 

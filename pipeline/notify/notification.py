@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -37,8 +37,10 @@ class Notification:
 
     `key` never changes during the life of the alert. `transition_id` is the same in every replica and after a
     restart. `severity` is how loud it is, of a resolved alert how loud it was; `replaced` is how loud it was before,
-    if that has changed, and `ended_at` may then say when. Times are microseconds since the Unix epoch; `started_at`
-    and `labels` stay the same during an episode of the alert. Raises ValueError for a resolved one without `ended_at`.
+    if that has changed, and `ended_at` may then say when. Times are microseconds since the Unix epoch; `started_at`,
+    `labels` and `targets` stay the same during an episode of the alert. `targets` names the receivers that it is meant
+    for, by severity; of a severity that is missing, it is meant for all. Raises ValueError for a resolved one without
+    `ended_at`.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Notification:
     failed_tasks: tuple[Link, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[Severity, Collection[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.status is Status.RESOLVED and self.ended_at is None:

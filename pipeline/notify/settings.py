@@ -17,11 +17,16 @@ PlainUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+[^\s@]*$
 
 
 class _Common(Section):
-    name: ReceiverName = Field(description="in logs, metrics and receipts; different for each receiver")
+    name: ReceiverName = Field(
+        description="in logs, metrics and receipts, and what targets in OpenSLO name; different for each receiver"
+    )
     audiences: list[Audience] = Field(
         list(Audience), min_length=1, description="whose alerts: of a `workflow`'s owner, of the `platform`'s"
     )
     severities: list[Severity] = Field(list(Severity), min_length=1, description="how loud: `page`, `ticket`")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="only alerts whose SLO, or its Service, has these labels; else all"
+    )
     timeout: Duration = Field(10, ge=1, le=60, description="how long an attempt may take")
     give_up_after: Duration = Field(86_400, ge=1, description="how long a notification is tried again")
     queue: int = Field(1_000, ge=1, le=100_000, description="most notifications that wait; further ones are dropped")

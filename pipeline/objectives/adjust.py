@@ -11,7 +11,12 @@ from msgspec import structs
 from pipeline.objectives.history import Name
 from pipeline.objectives.standing import Standing, concerns, in_force
 from pipeline.slo.budget import Adjustment
+from pipeline.slo.durations import MINUTES_PER_DAY
+from schemas.units import MINUTE_US
 from sinks.objectives import AdjustmentRow
+
+MOST_DAYS = 31
+"""How long an adjustment may be, and how far ahead it may end: a target is not left out for good by one line."""
 
 
 def adjustment(
@@ -28,7 +33,8 @@ def adjustment(
     """A new adjustment of the minutes start <= minute < end. `now`: microseconds; `names`: the workflow's objectives.
 
     Raises:
-        ValueError: the span is empty, nobody or nothing is named, or there is no such objective; it says the fix.
+        ValueError: the span is empty or too long, nobody or nothing is named, or there is no such objective; it says
+            the fix.
     """
     if objective and not slo:
         raise ValueError("an objective is one of an SLO: give --slo, too")
@@ -37,6 +43,12 @@ def adjustment(
         raise ValueError(f"{workflow} has no objective {slo}/{objective}; choose of {known}")
     if start >= end:
         raise ValueError("the span is empty: --to must be later than --from")
+    if end - start > MOST_DAYS * MINUTES_PER_DAY:
+        raise ValueError(f"the span is longer than {MOST_DAYS} days: make an adjustment for each part, with its reason")
+    if end > now // MINUTE_US + MOST_DAYS * MINUTES_PER_DAY:
+        raise ValueError(
+            f"the span ends more than {MOST_DAYS} days ahead: let it end earlier, and prolong it if need be"
+        )
     Adjustment(start, end, by, why)
     name = _identity(workflow, slo, objective, str(start), str(end), by, why, str(now))
     return AdjustmentRow(name, workflow, slo, objective, start, end, by.strip(), why.strip(), now)
@@ -72,7 +84,7 @@ def effects(row: AdjustmentRow, standings: Iterable[Standing]) -> list[dict[str,
     """What all adjustments together drop from each objective that `row` concerns. Its counts may still change."""
     rows = []
     for standing in standings:
-        measure = standing.current
+        measure = standing.measure
         if measure.account is None or not concerns(row, measure.objective):
             continue
         raw, adjusted, unit = measure.account.raw, measure.account.adjusted, measure.unit

@@ -95,6 +95,7 @@ class _Tally:
 
     counted: Counted
     minutes: dict[int, list[int]] = field(default_factory=dict)
+    total: int = 0
     changed: set[int] = field(default_factory=set)
     series: Series = field(default_factory=Series)
 
@@ -148,12 +149,17 @@ class Book:
             counts = tally.minutes.setdefault(minute, [0, 0, 0])
             counts[0] += sign * bad
             counts[1] += sign * total
+            tally.total += sign * total
             counts[2] += sign * eligible
             tally.changed.add(minute)
         for delays in self._delays[task.workflow]:
             delay = delays.of(task)
             if delay is not None:
                 self._delayed[delays][delay] += sign
+
+    def total(self, counted: Counted) -> int:
+        """The sum of `total` over all minutes of a series."""
+        return self._tallies[counted].total
 
     def series(self, counted: Counted) -> Series:
         """The counts of a series as they are now."""

@@ -10,6 +10,7 @@ from pipeline.objectives.rules import OF_VERDICTS, WEIGHTED, WITHOUT_NEWS, Sough
 from pipeline.slo.durations import MINUTES_PER_DAY
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured
+from schemas.units import MICRO
 
 _MARGIN = 5 * MINUTES_PER_DAY
 """Calendar months and years are longer than nominal ones by up to three days; and a book lives for a day."""
@@ -42,7 +43,7 @@ def needs(objective: Objective) -> Needs:
         None if metric.name in WITHOUT_NEWS else Counted(scope, sought, Basis.NEWS),
         stand_in,
         Counted(scope, sought, Basis.WEIGHT) if metric.name in WEIGHTED else by_task,
-        Delays(scope, of_feedback=metric.name not in OF_VERDICTS) if metric.late else None,
+        Delays(scope, of_feedback=metric.name not in OF_VERDICTS) if metric.late and metric.dated else None,
     )
 
 
@@ -63,7 +64,8 @@ def reach(objective: Objective) -> int:
     rule = objective.alerting.rule
     longest = max((pair.long for pair in rule.pairs), default=0)
     waited = objective.alerting.maturity.minutes or horizon(objective)
-    return max(objective.window.duration.minutes, rule.period, longest) + waited + _MARGIN
+    silent = objective.alerting.no_data.minutes if objective.alerting.no_data else 0
+    return max(objective.window.duration.minutes, rule.period, longest, silent) + waited + _MARGIN
 
 
 def horizon(objective: Objective) -> int:
@@ -75,16 +77,18 @@ def lag(book: Book, objective: Objective, now: int) -> int | None:
     """After how many minutes outcomes are mature; None if nothing tells yet, or if they are known at once."""
     delays = needs(objective).delays
     if delays is None:
-        return None
+        return None if objective.metric.dated else objective.alerting.maturity.minutes
     return objective.alerting.maturity.lag(book.verdicts(delays), now, horizon(objective))
 
 
 def measured(book: Book, objective: Objective, lag: int | None) -> Measured:
     """What the alert of an objective looks at. `lag`: see the function of that name; it is costly and moves slowly."""
     wanted = needs(objective)
+    weighed = wanted.budget.basis is Basis.WEIGHT
     return Measured(
         by_task=book.series(wanted.by_task),
         by_news=None if wanted.by_news is None else book.series(wanted.by_news),
         stand_in=None if wanted.stand_in is None else book.series(wanted.stand_in),
         lag=lag,
+        sampled=weighed and book.total(wanted.budget) > book.total(wanted.by_task) * MICRO,
     )

@@ -43,6 +43,8 @@ class TaskFacts(msgspec.Struct, frozen=True, array_like=True):
     cycle_us: int | None
     actions: int
     action_errors: int
+    scores: dict[str, int]
+    """By evaluator, millionths."""
 
     @property
     def finished(self) -> bool:

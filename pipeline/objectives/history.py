@@ -1,8 +1,9 @@
 """What an owner promised, and what was moved since: the versions of a workflow's documents, read.
 
-What was committed last before the launch is the reference. The launch is the launch date of the version that was in
+What was committed when the launch came is the reference. The launch is the launch date of the version that was in
 force when it came: to postpone it afterwards moves nothing. An objective that came later, or of a workflow without a
-launch date, has its first committed version as reference.
+launch date, has its first committed version as reference. What was promised stays promised: to remove an objective, or
+to give it another name, is to move it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from pipeline.slo.objective import Objective, Workflow
 from pipeline.slo.periods import RollingWindow, Window
 from pipeline.slo.resolve import DEFAULT_RETENTION, check
 from pipeline.slo.source import Problem
+from pipeline.slo.windows import GUARD_OFF, Guard, Severity, default_guard
 from schemas.units import MINUTE_US
 from sinks.objectives import Version
 
 Name = tuple[str, str]
 """An SLO, and one of its objectives."""
+
+REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,14 @@ class Edition:
     def minute(self) -> int:
         """When it was applied."""
         return self.version.applied_at // MINUTE_US
+
+    def commits(self, name: Name) -> bool:
+        """Whether it promises this objective."""
+        return name in self.objectives and not self.objectives[name].draft
+
+    def tells(self, name: Name) -> bool:
+        """Whether it says anything of this objective, if only that there is none: not if parts cannot be read."""
+        return name in self.objectives or not self.problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +98,40 @@ class History:
         return launch
 
     @property
+    def workflow(self) -> Workflow | None:
+        """The workflow as the newest version says that has objectives of it."""
+        return next((each.workflow for each in reversed(self.editions) if each.workflow is not None), None)
+
+    @property
     def names(self) -> list[Name]:
         """Every objective that has ever been, also those that were removed."""
         return sorted({name for edition in self.editions for name in edition.objectives})
 
+    @property
+    def shown(self) -> list[Name]:
+        """The objectives in force, and those that were promised and are not in force any more."""
+        return [name for name in self.names if name in self.latest.objectives or self.reference(name)]
+
+    def commitment(self, name: Name) -> str:
+        """`committed` or `draft`; `removed`, or `unreadable` where the newest version cannot be read any more."""
+        objective = self.latest.objectives.get(name)
+        if objective is not None:
+            return objective.commitment.value
+        return REMOVED if self.latest.tells(name) else "unreadable"
+
     def reference(self, name: Name) -> Reference | None:
-        """What counts as promised of an objective; None if it was never more than a draft."""
-        committed = [e for e in self.editions if name in e.objectives and not e.objectives[name].draft]
-        if not committed:
-            return None
+        """What counts as promised of an objective; None if it never was, or was taken back before the launch."""
         launch = self.launch
-        before = [edition for edition in committed if launch is not None and edition.minute < launch]
-        chosen = before[-1] if before else committed[0]
-        return Reference(chosen.objectives[name], chosen.version, None if launch is None else bool(before))
+        before = [e for e in self.editions if launch is not None and e.minute < launch and e.tells(name)]
+        if before and before[-1].commits(name):
+            chosen = before[-1]
+        else:
+            later = (e for e in self.editions if (launch is None or e.minute >= launch) and e.commits(name))
+            found = next(later, None)
+            if found is None:
+                return None
+            chosen = found
+        return Reference(chosen.objectives[name], chosen.version, None if launch is None else chosen in before)
 
     def moves(self, name: Name) -> list[Move]:
         """What was changed since the reference, the oldest first."""
@@ -109,6 +142,8 @@ class History:
         held = _promise(reference.objective)
         since = next(at for at, edition in enumerate(self.editions) if edition.version is reference.version)
         for edition in self.editions[since + 1 :]:
+            if not edition.tells(name):
+                continue
             now, version = _promise(edition.objectives.get(name)), edition.version
             moves += [
                 Move(what, held[what], now[what], version.by, version.applied_at, version.why)
@@ -138,8 +173,9 @@ def read(version: Version, retention: int = DEFAULT_RETENTION) -> Edition:
 def _promise(objective: Objective | None) -> dict[str, str]:
     """What an objective promises, in words that can be compared."""
     if objective is None:
-        return {"standing": "removed"}
-    alerting = objective.alerting
+        return {"standing": REMOVED}
+    alerting, workflow = objective.alerting, objective.workflow
+    floor, guard = alerting.coverage_floor, alerting.rule.guard
     promise = {
         "standing": objective.commitment.value,
         "metric": objective.metric.name + (f" ({objective.category})" if objective.category else ""),
@@ -148,6 +184,12 @@ def _promise(objective: Objective | None) -> dict[str, str]:
         "counted by": spell_terms(objective.terms),
         "case types": ", ".join(sorted(objective.case_types)) or "all",
         "alert windows": ", ".join(map(str, alerting.rule.pairs)) if alerting.chosen else "default",
+        "low-traffic guard": "default" if guard == default_guard() else spell_guard(guard),
+        "maturity": str(alerting.maturity),
+        "coverage floor": "default" if floor is None else percent(floor),
+        "alert without data": str(alerting.no_data or "none"),
+        "owner": workflow.owner.name,
+        "launch date": str(workflow.launch_date or "none"),
     }
     if objective.cap is not None:
         promise["cap"] = f"{objective.cap.op} {objective.cap.limit.normalize():f} {objective.metric.unit}".rstrip()
@@ -157,6 +199,15 @@ def _promise(objective: Objective | None) -> dict[str, str]:
 def percent(share: Fraction) -> str:
     """A share as people write it: 99.9%."""
     return f"{float(share * 100):.10g}%"
+
+
+def spell_guard(guard: Guard) -> str:
+    """A low-traffic guard as an annotation has it."""
+    if guard == GUARD_OFF:
+        return "off"
+    allowed = dict(guard.false_alerts)
+    false = (f"false-{each}s={f'{float(allowed[each]):.4g}' if each in allowed else 'off'}" for each in Severity)
+    return ", ".join((f"min-bad-events={guard.min_bad}", *false))
 
 
 def spell_window(window: Window) -> str:

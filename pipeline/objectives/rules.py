@@ -28,7 +28,7 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A metric by name; `cap` and `category` where it has them."""
+    """A metric by name; `cap`, and `category` of cost or evaluator, where it has them."""
 
     metric: str
     cap: Cap | None = None
@@ -112,6 +112,10 @@ def _satisfaction(task: TaskFacts, sought: Sought) -> Judged:
     return _capped(task, task.satisfaction, sought, MICRO, task.told)
 
 
+def _quality(task: TaskFacts, sought: Sought) -> Judged:
+    return _capped(task, task.scores.get(sought.category or ""), sought, MICRO)
+
+
 def _capped(task: TaskFacts, value: int | None, sought: Sought, unit: int, since: int = 0) -> Judged:
     """The value of one task, in integers, against the cap, exactly."""
     if value is None or sought.cap is None:
@@ -144,6 +148,7 @@ _RULES: Mapping[str, Callable[[TaskFacts, Sought], Judged | None]] = MappingProx
         "cost_per_task": _cost,
         "cycle_time": _cycle_time,
         "satisfaction": _satisfaction,
+        "quality_score": _quality,
     }
 )
 
@@ -156,5 +161,6 @@ OF_VERDICTS = frozenset({"verified_success_rate", "discrepancy_rate", "underclai
 WEIGHTED = OF_VERDICTS - {"verification_coverage"}
 """Whose verdicts may be a sample, each standing for as many tasks as its weight says."""
 
-WITHOUT_NEWS = frozenset({"verification_coverage", "feedback_coverage"})
-"""That something has not come yet is no news: these are judged by the minute of the task only, once it is mature."""
+WITHOUT_NEWS = frozenset({"verification_coverage", "feedback_coverage", "quality_score"})
+"""That something has not come yet is no news, and when a score came is not kept: these are judged by the minute of the
+task only, once it is mature."""

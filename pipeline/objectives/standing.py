@@ -39,7 +39,10 @@ class Measure:
 class Standing:
     """One objective as its owner reads it."""
 
-    current: Measure
+    commitment: str
+    """See `History.commitment`."""
+    current: Measure | None
+    """By what is in force; None of what was removed."""
     committed: Measure
     reference: Reference | None
     moves: tuple[Move, ...]
@@ -49,32 +52,42 @@ class Standing:
     @property
     def missed(self) -> bool:
         """Whether something that was promised is missed. A draft promises nothing."""
-        return self.reference is not None and False in (self.current.met, self.committed.met)
+        return self.reference is not None and False in (self.measure.met, self.committed.met)
+
+    @property
+    def measure(self) -> Measure:
+        """What to show: by what is in force, else by what was promised."""
+        return self.current or self.committed
 
 
 def watched(history: History) -> list[Objective]:
     """Everything that has to be counted to say where the objectives of a workflow stand."""
     current = list(history.latest.objectives.values())
-    references = [history.reference(name) for name in history.latest.objectives]
+    references = [history.reference(name) for name in history.shown]
     return [*current, *(each.objective for each in references if each is not None)]
 
 
 def standings(
     history: History, book: Book, adjustments: Iterable[AdjustmentRow], states: dict[str, AlertState], now: int
 ) -> list[Standing]:
-    """Where each objective of a workflow stands at the minute `now`. `states`: alerts by key."""
+    """Where each objective of a workflow stands at the minute `now`, also those that were promised and then removed.
+
+    `states`: alerts by key.
+    """
     rows, found = in_force(adjustments), []
-    for name, objective in sorted(history.latest.objectives.items()):
-        reference = history.reference(name)
-        promised = reference.objective if reference else objective
+    for name in history.shown:
+        current, reference = history.latest.objectives.get(name), history.reference(name)
+        promised = reference.objective if reference else history.latest.objectives[name]
+        shown = current or promised
         found.append(
             Standing(
-                current=measure(objective, book, rows, now),
+                commitment=history.commitment(name),
+                current=None if current is None else measure(current, book, rows, now),
                 committed=measure(promised, book, rows, now),
                 reference=reference,
                 moves=tuple(history.moves(name)),
-                lag=lag(book, objective, now),
-                alert=states.get(objective.key, AlertState(key=objective.key)),
+                lag=lag(book, shown, now),
+                alert=states.get(shown.key, AlertState(key=shown.key)),
             )
         )
     return found
@@ -110,8 +123,8 @@ def concerns(row: AdjustmentRow, objective: Objective) -> bool:
 
 def as_json(standing: Standing) -> dict[str, Any]:
     """A standing for machines. Times are UTC, shares are floats, what nothing tells is null."""
-    objective, reference = standing.current.objective, standing.reference
-    seen = standing.current.seen
+    objective, reference = standing.measure.objective, standing.reference
+    seen = standing.measure.seen
     owner = objective.workflow.owner
     return {
         "workflow": objective.workflow.name,
@@ -122,8 +135,8 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "owner": owner.name,
         "contact": owner.contact,
         "case_types": sorted(objective.case_types),
-        "commitment": objective.commitment.value,
-        "current": _measure(standing.current),
+        "commitment": standing.commitment,
+        "current": None if standing.current is None else _measure(standing.current),
         "committed": None
         if reference is None
         else {

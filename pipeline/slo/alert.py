@@ -69,7 +69,9 @@ def evaluate(
         return state, ()
     behind = 0 if complete_until is None else now - complete_until
     if freezing.enabled and behind > freezing.max_behind:
-        stale = Reason(why=Why.BEHIND, text=f"the counts are {behind}m behind, more than {freezing.max_behind}m")
+        late = f"the counts are {behind}m behind, more than {freezing.max_behind}m"
+        text = late if complete_until else "a partition of the log has never been counted: does a worker read it?"
+        stale = Reason(why=Why.BEHIND, text=text)
         verdicts = [verdict for each in observations for verdict in _stale(each, stale)]
         waiting = dict(state.waiting)
     else:

@@ -109,6 +109,13 @@ def _maturity(text: str) -> Maturity:
         raise ValueError(f"{text!r} is not a lag: write a duration as 2d, or a measured percentile as p95") from error
 
 
+def _length(text: str) -> int:
+    try:
+        return parse_duration(text).minutes
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a duration: write it as 6h") from error
+
+
 def _windows(text: str) -> tuple[WindowText, ...]:
     return tuple(_window(part.strip()) for part in _text(text).split(","))
 
@@ -185,6 +192,7 @@ _READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "low-traffic-guard": _guard,
         "maturity": _maturity,
         "coverage-floor": _share,
+        "no-data": _length,
         "commitment": _commitment,
         "case-types": _list,
         "runbook": _text,

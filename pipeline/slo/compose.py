@@ -1,23 +1,22 @@
 """The parts of one SLO put together: each of its objectives with target, cap and alert windows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from pipeline.slo.annotations import Annotations, WindowText, annotation_path
 from pipeline.slo.budget import Method, Terms
 from pipeline.slo.burn import Rule
-from pipeline.slo.durations import spell_minutes
+from pipeline.slo.durations import MINUTES_PER_DAY, spell_minutes
 from pipeline.slo.indicator import Indicator
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Kind
-from pipeline.slo.objective import Alerting, Commitment, Objective, Workflow
-from pipeline.slo.openslo import SLO, ObjectiveSpec
+from pipeline.slo.objective import Alerting, Commitment, NoData, Objective, Workflow
+from pipeline.slo.openslo import SLO, Metadata, ObjectiveSpec
 from pipeline.slo.periods import Window
-from pipeline.slo.policies import PolicyPair
+from pipeline.slo.policies import Policies, PolicyPair
 from pipeline.slo.promise import read_cap, read_terms
 from pipeline.slo.source import Findings, Path
-from pipeline.slo.windows import Guard, Pair, default_guard, default_pairs
+from pipeline.slo.windows import Guard, Pair, Severity, default_guard, default_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,7 @@ class Draft:
     indicator: Indicator | None
     window: Window | None
     annotations: Annotations
-    pairs: Sequence[PolicyPair]
-    targets: tuple[str, ...]
+    policies: Policies
     retention: int
     findings: Findings
 
@@ -40,6 +38,10 @@ class Draft:
         if self.indicator and self.indicator.metric.kind is Kind.CAP and len(specs) > 1:
             what = f"{self.indicator.metric.name} has a value for each task, so its SLO has one objective"
             self.findings.report(("spec", "objectives", 1), what, "write an SLO for each value")
+        maturity: Maturity = self.annotations.get("maturity") or Maturity()
+        if self.indicator and not self.indicator.metric.dated and maturity.minutes is None:
+            what = f"when {self.indicator.metric.name} becomes known is not kept, so how long it takes is not known"
+            self.findings.report(("metadata", "annotations"), what, "say it: add `trueup.dev/maturity: 2d`")
         names = self._names()
         built = [self._objective(spec, names[at], ("spec", "objectives", at)) for at, spec in enumerate(specs)]
         return [objective for objective in built if objective is not None]
@@ -64,6 +66,7 @@ class Draft:
             cap=cap,
             category=self.indicator.category,
             case_types=get("case-types", self.workflow.case_types),
+            labels={**self.workflow.labels, **labels_of(metadata)},
             commitment=get("commitment", Commitment.COMMITTED),
             description=self.slo.spec.description or "",
             runbook=get("runbook", self.workflow.runbook),
@@ -75,7 +78,8 @@ class Draft:
         written: tuple[WindowText, ...] = self.annotations.get("alert-windows", ())
         # Burn rates can be checked even if the period is wrong; shares of its budget cannot.
         sensible = [each for each in written if period or each.burn is not None]
-        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in sensible] or self.pairs
+        chosen = [PolicyPair(each.pair(period), annotation_path("alert-windows")) for each in sensible]
+        chosen = chosen or self.policies.pairs
         for pair, path in chosen:
             self._check_pair(pair, terms.target, path)
         if not period:
@@ -83,8 +87,18 @@ class Draft:
         pairs = tuple(dict.fromkeys(each.pair for each in chosen)) or default_pairs(period, terms.target)
         guard: Guard = self.annotations.get("low-traffic-guard") or default_guard()
         maturity: Maturity = self.annotations.get("maturity") or Maturity()
-        floor: Fraction = self.annotations.get("coverage-floor", Fraction(0))
-        return Alerting(Rule(terms.target, period, pairs, guard), bool(chosen), floor, maturity, self.targets)
+        floor: Fraction | None = self.annotations.get("coverage-floor")
+        targets = tuple(dict.fromkeys(self.policies.targets))
+        rule = Rule(terms.target, period, pairs, guard)
+        return Alerting(rule, bool(chosen), floor, maturity, targets, self._no_data())
+
+    def _no_data(self) -> NoData | None:
+        """Asked for by the annotation, or by alert policies; as loud as the loudest of these."""
+        written: int | None = self.annotations.get("no-data")
+        asked = self.policies.no_data
+        if written is None and not asked:
+            return None
+        return NoData(written or MINUTES_PER_DAY, Severity.PAGE if Severity.PAGE in asked else Severity.TICKET)
 
     def _check_pair(self, pair: Pair, target: Fraction, path: Path) -> None:
         if not pair.reachable(target):
@@ -111,3 +125,8 @@ class Draft:
                 self.findings.report(path, what, "give each its own displayName")
             names.append(name)
         return names
+
+
+def labels_of(metadata: Metadata) -> dict[str, str]:
+    """The labels of an object; a list of values is one text, with commas."""
+    return {name: value if isinstance(value, str) else ",".join(value) for name, value in metadata.labels.items()}

@@ -78,6 +78,11 @@ class Series:
         """The first minute that has a row; None without rows."""
         return self._minutes[0] if self._minutes else None
 
+    @property
+    def last_minute(self) -> int | None:
+        """The last minute that has a row; None without rows."""
+        return self._minutes[-1] if self._minutes else None
+
     def between(self, start: int, end: int) -> Counts:
         """Counts of the minutes start <= minute < end."""
         return self._sum(bisect_left(self._minutes, start), bisect_left(self._minutes, end))

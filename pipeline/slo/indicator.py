@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.slo.explain import nearest
-from pipeline.slo.metrics import METRICS, Kind, Metric
+from pipeline.slo.metrics import METRICS, NOT_OF_TASKS, Kind, Metric
 from pipeline.slo.openslo import DataSourceSpec, MetricSource, RatioMetric, SLISpec
 from pipeline.slo.source import Findings, Path
 
@@ -15,7 +15,7 @@ CATEGORIES = ("engineering", "human", "model", "operations", "tool")
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """A metric of the catalogue; `category` narrows `cost_per_task`."""
+    """A metric of the catalogue; `category` is that of `cost_per_task`, or the evaluator of `quality_score`."""
 
     metric: Metric
     category: str | None = None
@@ -71,7 +71,13 @@ class _Reader:
     def cap(self, source: MetricSource, path: Path) -> Indicator | None:
         """A cap: each task's value is compared with the objective's."""
         metric = self._metric(source, path, None, Kind.CAP)
-        category = source.spec.get("category")
+        category, evaluator = source.spec.get("category"), source.spec.get("evaluator")
+        if metric is not None and metric.name == "quality_score":
+            if not isinstance(evaluator, str) or not evaluator:
+                what = "quality_score is a score by some evaluator, and evaluator is missing"
+                self.findings.report((*path, "spec", "evaluator"), what, "add `evaluator:`, as its events name it")
+        elif evaluator is not None:
+            self.findings.report((*path, "spec", "evaluator"), "only scores have an evaluator", "remove `evaluator:`")
         if metric is not None and category is not None:
             if metric.name != "cost_per_task":
                 what = f"{metric.name} has no categories"
@@ -79,12 +85,12 @@ class _Reader:
             elif category not in CATEGORIES:
                 what = f"{category!r} is not a category of cost"
                 self.findings.report((*path, "spec", "category"), what, nearest(str(category), CATEGORIES))
-        return Indicator(metric, category) if metric else None
+        return Indicator(metric, category or evaluator) if metric else None
 
     def _metric(self, source: MetricSource, path: Path, part: str | None, kind: Kind) -> Metric | None:
         if not self._is_ours(source, path):
             return None
-        allowed = ("metric", "part") if part else ("metric", "category")
+        allowed = ("metric", "part") if part else ("metric", "category", "evaluator")
         for key in source.spec:
             if key not in allowed:
                 self.findings.report((*path, "spec", key), f"{key!r} is not understood here", nearest(key, allowed))
@@ -98,7 +104,10 @@ class _Reader:
 
     def _named(self, name: Any, path: Path, kind: Kind) -> Metric | None:
         metric = METRICS.get(name) if isinstance(name, str) else None
-        if metric is None:
+        if isinstance(name, str) and name in NOT_OF_TASKS:
+            why, fix = NOT_OF_TASKS[name]
+            self.findings.report(path, f"{name} {why}", fix)
+        elif metric is None:
             what = "the metric's name is missing" if name is None else f"there is no metric {name!r}"
             self.findings.report(path, what, nearest(str(name), (m.name for m in METRICS.values() if m.kind is kind)))
         elif metric.kind is not kind:

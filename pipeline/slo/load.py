@@ -41,6 +41,9 @@ def load(sources: Iterable[tuple[str, str]]) -> Loading:
     for file, text in sources:
         documents, unreadable = read_documents(text, file)
         loading.problems.extend(unreadable)
+        if not documents and not unreadable:
+            fix = "write OpenSLO documents into it, or leave it out"
+            loading.problems.append(Problem(file, 1, 1, "there is nothing in this file", fix))
         for document in documents:
             each, wrong = _object_of(document)
             loading.problems.extend(wrong)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.slo.durations import spell_minutes
+
 
 class Verdicts(NamedTuple):
     """How many tasks that finished in one minute got their verdict in another."""
@@ -20,6 +22,9 @@ class Maturity:
 
     minutes: int | None = None
     percent: int = 95
+
+    def __str__(self) -> str:
+        return f"p{self.percent}" if self.minutes is None else spell_minutes(self.minutes)
 
     def lag(self, verdicts: Iterable[Verdicts], now: int, horizon: int) -> int | None:
         """Minutes to wait; None if nothing has been measured yet.

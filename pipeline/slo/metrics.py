@@ -18,17 +18,19 @@ class Metric:
     """One metric of the catalogue.
 
     `numerator_is_good` says for a rate whether OpenSLO's `good` or `bad` counts the numerator. A cap's good
-    tasks are `at_most` its value (else at least). `late` metrics are known after the task is, so they mature;
-    `reported_as` is the metric that stands in for them at once, where there is one.
+    tasks are `at_most` its value (False: at least; None: as the owner says). `late` metrics are known after the task
+    is, so they mature; `reported_as` is the metric that stands in for them at once, where there is one. Of one that is
+    not `dated` it is not kept when it became known.
     """
 
     name: str
     kind: Kind
     numerator_is_good: bool = True
-    at_most: bool = True
+    at_most: bool | None = True
     unit: str = ""
     late: bool = False
     reported_as: str | None = None
+    dated: bool = True
 
 
 def _catalogue(*metrics: Metric) -> Mapping[str, Metric]:
@@ -50,4 +52,17 @@ METRICS = _catalogue(
     Metric("cost_per_task", Kind.CAP, unit="USD"),
     Metric("cycle_time", Kind.CAP, unit="s"),
     Metric("satisfaction", Kind.CAP, at_most=False, late=True),
+    Metric("quality_score", Kind.CAP, at_most=None, late=True, dated=False),
 )
+
+NOT_OF_TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "cost_per_verified_success": (
+            "is one sum over another, so no task is good or bad at it",
+            "set an objective on cost_per_task, and one on verified_success_rate",
+        ),
+        "action_latency": ("is kept in buckets, so no cap could be held against it exactly", "use cycle_time"),
+        "tokens": ("is a sum of what is already in the cost", "use cost_per_task"),
+    }
+)
+"""What reports have and objectives cannot be set on: why, and what to do."""

@@ -1,5 +1,6 @@
 """A resolved objective: what is measured, what is promised, by whom, and when it alerts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -9,9 +10,11 @@ from fractions import Fraction
 from pipeline.slo.alert_state import alert_key
 from pipeline.slo.budget import Terms
 from pipeline.slo.burn import Rule
+from pipeline.slo.durations import spell_minutes
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import Metric
 from pipeline.slo.periods import Window
+from pipeline.slo.windows import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Workflow:
     owner: Owner
     launch_date: date | None = None
     case_types: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     runbook: str | None = None
 
 
@@ -51,14 +55,30 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class NoData:
+    """Alert once there has been nothing to judge for so many minutes."""
+
+    minutes: int
+    severity: Severity
+
+    def __str__(self) -> str:
+        return f"{self.severity} after {spell_minutes(self.minutes)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Alerting:
-    """How an objective alerts. `chosen` says that the owner wrote the windows; `targets` whom OpenSLO names."""
+    """How an objective alerts. `chosen` says that the owner wrote the windows.
+
+    `coverage_floor` is None where the owner wrote none: see `observe`. `targets`: the receivers that OpenSLO names for
+    a severity; of a severity without any, all are told.
+    """
 
     rule: Rule
     chosen: bool = False
-    coverage_floor: Fraction = Fraction(0)
+    coverage_floor: Fraction | None = None
     maturity: Maturity = field(default_factory=Maturity)
-    targets: tuple[str, ...] = ()
+    targets: tuple[tuple[Severity, str], ...] = ()
+    no_data: NoData | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +96,7 @@ class Objective:
     cap: Cap | None = None
     category: str | None = None
     case_types: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     commitment: Commitment = Commitment.COMMITTED
     description: str = ""
     runbook: str | None = None
@@ -84,6 +105,16 @@ class Objective:
     def key(self) -> str:
         """The stable key of its alert."""
         return alert_key(self.workflow.name, self.slo, self.name)
+
+    @property
+    def no_data(self) -> str:
+        """Stands for its name in the alert that there is nothing to judge, which is apart."""
+        return f"{self.name} (no data)"
+
+    @property
+    def no_data_key(self) -> str:
+        """The stable key of that alert."""
+        return alert_key(self.workflow.name, self.slo, self.no_data)
 
     @property
     def target(self) -> Fraction:

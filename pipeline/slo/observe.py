@@ -16,10 +16,14 @@ from pipeline.slo.alert import Observation
 from pipeline.slo.budget import Method
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Series
+from pipeline.slo.metrics import Kind
 from pipeline.slo.objective import Objective
 from pipeline.slo.periods import Period
 from pipeline.slo.slices import as_events
 from pipeline.slo.windows import Severity
+
+DEFAULT_FLOOR = Fraction(1, 10)
+"""The share of tasks that has to be judged where verdicts do that, and the owner says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +33,53 @@ class Measured:
     `by_task`: by the minute of the task. `by_news`: by the minute in which the outcome became known; only metrics whose
     outcomes never come after the task can do without. `stand_in`, for late metrics: the counts by news of the metric
     that stands in (`Metric.reported_as`). `lag`: after how many minutes verdicts are mature, None if not yet known.
+    `sampled`: verdicts are asked for of a sample only.
     """
 
     by_task: Series
     by_news: Series | None = None
     stand_in: Series | None = None
     lag: int | None = None
+    sampled: bool = False
 
 
 def observations(objective: Objective, measured: Measured, now: int) -> tuple[Observation, ...]:
     """What to give to `alert.evaluate` for the minute `now`. A draft is not watched."""
-    alerting = objective.alerting
+    alerting, floor = objective.alerting, _floor(objective, measured)
     if objective.draft:
         return ()
     if not objective.metric.late:
         news = measured.by_task if measured.by_news is None else measured.by_news
-        return (_observe("reported", news, objective, alerting.rule, now),)
+        return (_observe("reported", news, objective, alerting.rule, now, floor=floor),)
     # Page windows that the owner wrote for a late metric are meant for its verdicts, too.
     quiet = alerting.rule if alerting.chosen else alerting.rule.only(Severity.TICKET)
     watched = []
     if measured.stand_in is not None:
-        watched.append(_observe("reported", measured.stand_in, objective, alerting.rule, now, covered=False))
+        watched.append(_observe("reported", measured.stand_in, objective, alerting.rule, now))
     if measured.lag is not None:
-        watched.append(_observe("verified", measured.by_task, objective, quiet, now, lag=measured.lag))
+        watched.append(_observe("verified", measured.by_task, objective, quiet, now, lag=measured.lag, floor=floor))
     if measured.by_news is not None:
-        watched.append(_observe("arrivals", measured.by_news, objective, quiet, now, covered=False))
+        watched.append(_observe("arrivals", measured.by_news, objective, quiet, now))
     return tuple(watched)
 
 
+def _floor(objective: Objective, measured: Measured) -> Fraction:
+    """The owner's. Else the default for what verdicts judge, unless they are few on purpose."""
+    if objective.alerting.coverage_floor is not None:
+        return objective.alerting.coverage_floor
+    by_verdicts = objective.metric.late and objective.metric.kind is Kind.RATE
+    return DEFAULT_FLOOR if by_verdicts and not measured.sampled else Fraction(0)
+
+
 def _observe(
-    name: str, series: Series, objective: Objective, rule: Rule, now: int, *, lag: int = 0, covered: bool = True
+    name: str,
+    series: Series,
+    objective: Objective,
+    rule: Rule,
+    now: int,
+    *,
+    lag: int = 0,
+    floor: Fraction = Fraction(0),
 ) -> Observation:
     """Timeslices burn by the slice. The other methods burn by the event: each says more than its slice's ratio."""
     terms = objective.terms
@@ -68,5 +89,4 @@ def _observe(
         back = max(longest, rule.period)
         span = Period(now - lag - back, now - lag, current.slices_from if current else 0)
         series = as_events(series, terms.slicing, span, now - lag)
-    floor = objective.alerting.coverage_floor if covered else Fraction(0)
     return Observation(name, series, rule, lag, floor)

@@ -118,7 +118,7 @@ class ObjectiveSpec(OpenSLOModel):
 
 class BurnCondition(OpenSLOModel):
     kind: Literal["burnrate"]
-    op: Operator | None = None
+    op: Operator
     threshold: Number
     lookback_window: DurationText
     alert_after: Annotated[str, AfterValidator(_delay)] | None = None
@@ -154,10 +154,12 @@ class TargetItem(OpenSLOModel):
 
 
 class AlertPolicySpec(OpenSLOModel):
+    """The specification gives `alertWhen...` no defaults; these are ours."""
+
     description: Text | None = None
     alert_when_no_data: bool = False
-    alert_when_breaching: bool = False
-    alert_when_resolved: bool = False
+    alert_when_breaching: bool = True
+    alert_when_resolved: bool = True
     conditions: Annotated[list[ConditionItem], Field(min_length=1, max_length=1)]
     notification_targets: Annotated[list[TargetItem], Field(min_length=1)]
 

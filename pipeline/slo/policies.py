@@ -1,7 +1,7 @@
 """Burn-rate alerts as OpenSLO writes them: one condition, one lookback window. We add the short window."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
@@ -32,16 +32,25 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Policies:
+    """What the alert policies of an SLO ask for. `targets`: whom to tell at which severity."""
+
+    pairs: list[PolicyPair] = field(default_factory=list)
+    targets: list[tuple[Severity, str]] = field(default_factory=list)
+    no_data: list[Severity] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyReader:
-    """Reads the alert policies of one SLO's document."""
+    """Reads the alert policies of one SLO's document. `receivers`: those that targets can name; empty: not known."""
 
     shared: Shared
+    receivers: frozenset[str]
     findings: Findings
 
-    def read(self, slo: SLOSpec) -> tuple[list[PolicyPair], tuple[str, ...]]:
-        """The pairs of all policies, and whom they notify."""
-        pairs: list[PolicyPair] = []
-        targets: list[str] = []
+    def read(self, slo: SLOSpec) -> Policies:
+        """What all policies ask for together."""
+        asked = Policies()
         for at, item in enumerate(slo.alert_policies):
             path: Path = ("spec", "alertPolicies", at)
             reference = item.alert_policy_ref, self.shared.policies
@@ -49,11 +58,22 @@ class PolicyReader:
             if policy is None:
                 continue
             spec, inside = policy
-            pair = self._pair_of(spec, inside)
+            self._check_when(spec, inside)
+            pair, targets = self._pair_of(spec, inside), self._targets_of(spec, inside)
             if pair is not None:
-                pairs.append(PolicyPair(pair, path))
-            targets += self._targets_of(spec, inside)
-        return pairs, tuple(dict.fromkeys(targets))
+                asked.pairs.append(PolicyPair(pair, path))
+                asked.targets.extend((pair.severity, target) for target in targets)
+                asked.no_data.extend([pair.severity] * spec.alert_when_no_data)
+        return asked
+
+    def _check_when(self, policy: AlertPolicySpec, path: Path) -> None:
+        if not policy.alert_when_breaching:
+            what = "alertWhenBreaching is false, but an alert is about nothing else than its condition"
+            fix = "write `alertWhenBreaching: true`, or remove the policy"
+            self.findings.report((*path, "alertWhenBreaching"), what, fix)
+        if not policy.alert_when_resolved:
+            what = "alertWhenResolved is false, but whoever is told that an alert began is told that it ended"
+            self.findings.report((*path, "alertWhenResolved"), what, "write `alertWhenResolved: true`, or remove it")
 
     def _pair_of(self, policy: AlertPolicySpec, path: Path) -> Pair | None:
         item, here = policy.conditions[0], (*path, "conditions", 0)
@@ -67,8 +87,13 @@ class PolicyReader:
             here = (*path, "notificationTargets", at)
             reference = item.target_ref, self.shared.targets
             target = self._either("targetRef", *reference, item.kind, item.metadata, item.spec, here)
-            if target is not None:
-                targets.append(target[0].target)
+            if target is None:
+                continue
+            name = target[0].target
+            if self.receivers and name not in self.receivers:
+                what = f"the target {name!r} is not a receiver of the configuration"
+                self.findings.report((*target[1], "target"), what, nearest(name, self.receivers))
+            targets.append(name)
         return targets
 
     def _either(

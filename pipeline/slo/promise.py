@@ -63,11 +63,14 @@ def read_cap(spec: ObjectiveSpec, metric: Metric, findings: Findings, path: Path
                 what = f"{field} is for values of tasks, but {metric.name} is a ratio"
                 findings.report((*path, field), what, f"remove `{field}:`")
         return None
+    either = metric.at_most is None
     right = ("lte", "lt") if metric.at_most else ("gte", "gt")
     if spec.op is None or spec.value is None:
         what = f"{metric.name} needs op and value: a task is good at {'or under' if metric.at_most else 'or over'} it"
         findings.report(path, what, f"add `op: {right[0]}` and `value:`")
         return None
+    if either:  # a score on a scale that only its evaluator knows
+        return Cap(spec.op, spec.value)
     if spec.op not in right:
         better = "lower" if metric.at_most else "higher"
         findings.report((*path, "op"), f"of {metric.name}, {better} is better", f"write `op: {right[0]}`")

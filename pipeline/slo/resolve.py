@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.slo.annotations import annotation_path, read_annotations
-from pipeline.slo.compose import Draft
+from pipeline.slo.compose import Draft, labels_of
 from pipeline.slo.durations import MINUTES_PER_DAY
 from pipeline.slo.explain import nearest
 from pipeline.slo.indicator import Indicator, read_indicator
@@ -37,13 +37,17 @@ class Checked:
     problems: tuple[Problem, ...]
 
 
-def check(sources: Iterable[tuple[str, str]], *, retention: int = DEFAULT_RETENTION) -> Checked:
+def check(
+    sources: Iterable[tuple[str, str]], *, retention: int = DEFAULT_RETENTION, receivers: Iterable[str] = ()
+) -> Checked:
     """Read (file name, text) pairs; `retention` is for how many minutes counts are kept.
+
+    `receivers` are those that notification targets can name; without any, they are not known here.
 
     An SLO with a problem gives no objective. Without problems, every SLO has become objectives.
     """
     loading = load(sources)
-    resolver = _Resolver(loading, retention)
+    resolver = _Resolver(loading, retention, frozenset(receivers))
     objectives = [objective for each in loading.loaded for objective in resolver.objectives_of(each)]
     objects = tuple(each.object for each in loading.loaded)
     return Checked(tuple(objectives), objects, tuple(sorted(set(loading.problems))))
@@ -52,10 +56,10 @@ def check(sources: Iterable[tuple[str, str]], *, retention: int = DEFAULT_RETENT
 class _Resolver:
     """Knows what SLOs may refer to."""
 
-    def __init__(self, loading: Loading, retention: int) -> None:
+    def __init__(self, loading: Loading, retention: int, receivers: frozenset[str]) -> None:
         self._problems = loading.problems
         self._broken = frozenset(loading.broken)
-        self._retention = retention
+        self._retention, self._receivers = retention, receivers
         self._data_sources: dict[str, DataSourceSpec] = {}
         self._workflows: dict[str, Workflow | None] = {}
         self._indicators: dict[str, Indicator | None] = {}
@@ -90,8 +94,8 @@ class _Resolver:
         workflow = self._workflow_of(slo, findings)
         indicator = self._indicator_of(slo, findings)
         window = read_window(slo.spec.time_window, self._retention, findings)
-        pairs, targets = PolicyReader(self._shared, findings).read(slo.spec)
-        draft = Draft(slo, workflow, indicator, window, annotations, pairs, targets, self._retention, findings)
+        policies = PolicyReader(self._shared, self._receivers, findings).read(slo.spec)
+        draft = Draft(slo, workflow, indicator, window, annotations, policies, self._retention, findings)
         objectives = draft.objectives()
         return objectives if len(self._problems) == before else []
 
@@ -141,5 +145,6 @@ def _workflow(service: Service, findings: Findings) -> Workflow | None:
         owner=Owner(owner, annotations.get("contact"), annotations.get("escalation")),
         launch_date=annotations.get("launch-date"),
         case_types=annotations.get("case-types", ()),
+        labels=labels_of(service.metadata),
         runbook=annotations.get("runbook"),
     )

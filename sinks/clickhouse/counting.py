@@ -23,7 +23,7 @@ _FACTS = """concat(toString(epoch), '/', task_id) AS key, workflow, case_type,
     mapKeys(interventions) AS kinds, intDiv(intervened_seen, 60000000) AS intervened,
     answered, complaint, satisfaction, intDiv(answered_seen, 60000000) AS told,
     root_cost, step_cost, unpriced, model_calls, costs,
-    if(start_at = 0, NULL, greatest(claim_at - start_at, 0)) AS cycle_us, actions, action_errors"""
+    if(start_at = 0, NULL, greatest(claim_at - start_at, 0)) AS cycle_us, actions, action_errors, scores"""
 
 _LOAD = f"""SELECT {_FACTS} FROM task_rows FINAL
 WHERE workflow IN {{workflows:Array(String)}} AND status IN ('finished', 'abandoned') AND stage != 'control'

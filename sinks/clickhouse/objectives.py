@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from sinks.clickhouse.client import Asked, insert_lines, insert_statement, select_lines
 from sinks.clickhouse.connection import Connection
 from sinks.objectives import (
+    OVERTAKEN,
     ActionRow,
     AdjustmentRow,
     ClaimRow,
@@ -34,13 +35,34 @@ TABLES: Mapping[type[Row], str] = {
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
-_STATES = """SELECT key, newest.1, newest.2, newest.3, newest.4 FROM (
+# The history grows for ever, so its JSON is read only where no newer state is stored: which, its short columns tell.
+_STATES = f"""SELECT key, newest.1, newest.2, newest.3, newest.4 FROM (
     SELECT key, max((progress, evaluated, revision, state)) AS newest FROM (
         SELECT key, progress, evaluated, revision, state FROM alert_state_rows FINAL
         UNION ALL
-        SELECT key, progress, evaluated, revision, state FROM alert_transition_rows FINAL
+        SELECT key, progress, evaluated, revision, state FROM alert_transition_rows
+        PREWHERE (key, progress, evaluated, revision) IN (
+            SELECT key, history.1, history.2, history.3 FROM (
+                SELECT key, maxIf((progress, evaluated, revision), past) AS history,
+                    maxIf((progress, evaluated, revision), NOT past) AS stored
+                FROM (
+                    SELECT key, progress, evaluated, revision, true AS past FROM alert_transition_rows
+                    WHERE evaluated >= (SELECT max(evaluated) FROM alert_state_rows) - {OVERTAKEN}
+                    UNION ALL
+                    SELECT key, progress, evaluated, revision, false FROM alert_state_rows
+                ) GROUP BY key HAVING history >= stored
+            )
+        )
     ) GROUP BY key
-) ORDER BY key"""
+) ORDER BY key"""  # noqa: S608 - our own number
+
+_NEWEST_FIRST = "ORDER BY evaluated DESC, revision DESC, id"
+
+_LAST_TOLD = f"""PREWHERE (key, evaluated, revision) IN (
+    SELECT key, newest.1, newest.2 FROM (
+        SELECT key, max((evaluated, revision)) AS newest FROM alert_transition_rows WHERE notifies GROUP BY key
+    )
+) WHERE notifies {_NEWEST_FIRST} LIMIT 1 BY key"""  # noqa: S608 - our own text
 
 
 class ClickHouseObjectives:
@@ -79,14 +101,31 @@ class ClickHouseObjectives:
         rows = [msgspec.json.decode(line, type=StateRow) for line in self._lines(_STATES)]
         return {row.key: row for row in rows}
 
-    def transitions(self, *, key: str | None = None, since: int = 0, limit: int | None = None) -> list[TransitionRow]:
-        terms, parameters = ["at >= {since:UInt32}"], {"since": since, "key": key or "", "limit": limit or 0}
-        if key is not None:
-            terms.append("key = {key:String}")
-        rest = f"WHERE {' AND '.join(terms)} ORDER BY evaluated DESC, revision DESC, id"
+    def transitions(
+        self,
+        *,
+        key: str | None = None,
+        workflow: str | None = None,
+        since: int = 0,
+        told: bool = False,
+        limit: int | None = None,
+    ) -> list[TransitionRow]:
+        given = {"since": since, "key": key, "workflow": workflow, "limit": limit}
+        terms = ["at >= {since:UInt32}"]
+        terms += [f"{name} = {{{name}:String}}" for name in ("key", "workflow") if given[name] is not None]
+        # Else FINAL would read all columns of all lines first.
+        rest = f"PREWHERE {' AND '.join(terms)} {'WHERE notifies' if told else ''} {_NEWEST_FIRST}"
         if limit is not None:
             rest += " LIMIT {limit:UInt32}"
-        return self._rows(TransitionRow, rest, parameters)
+        return self._rows(TransitionRow, rest, {name: value for name, value in given.items() if value is not None})
+
+    def last_told(self) -> list[TransitionRow]:
+        return self._rows(TransitionRow, _LAST_TOLD)
+
+    def subjects(self) -> dict[str, tuple[str, str, str]]:
+        sql = "SELECT key, any(workflow), any(slo), any(objective) FROM alert_transition_rows GROUP BY key"
+        found = (msgspec.json.decode(line, type=tuple[str, str, str, str]) for line in self._lines(sql))
+        return {key: (workflow, slo, objective) for key, workflow, slo, objective in found}
 
     def notifications(self, transitions: Collection[str]) -> list[NotificationRow]:
         if not transitions:

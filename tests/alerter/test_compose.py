@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.alerter.compose import Composer, looked_at
 from pipeline.alerter.difference import Span, ToldTask, differences, failed
-from pipeline.alerter.held import Held
+from pipeline.alerter.held import Addressed, Held, held
 from pipeline.alerter.settings import AlerterSettings
 from pipeline.notify.alertmanager import alerts
 from pipeline.notify.notification import Audience, Notification, Status
@@ -151,6 +151,19 @@ def test_a_page_says_everything_that_a_woken_person_needs() -> None:
     assert note.transition_id == "id"
 
 
+ADDRESSED = Addressed(
+    labels={"team": "payments"}, targets={Severity.PAGE: ("duty", "gone"), Severity.TICKET: ("gone",)}
+)
+
+
+def test_labels_and_targets_are_told_as_they_were_when_the_alert_began() -> None:
+    held_ = held(line(Change.RESOLVED, None).after).model_copy(update={"addressed": ADDRESSED})
+    ended = msgspec.structs.replace(line(Change.RESOLVED, None), state=held_.model_dump_json())
+    note = Composer(SETTINGS, lambda *_: [], frozenset({"duty", "board"})).compose(ended, None)
+    assert note.labels == {"team": "payments"}
+    assert note.targets == {Severity.PAGE: {"duty"}}, "a target that is no receiver would be nobody: all are told"
+
+
 def test_the_end_says_how_loud_it_was_and_when_it_ended() -> None:
     note = compose(line(Change.RESOLVED, None))
     assert (note.status, note.severity, note.ended_at) == (Status.RESOLVED, Severity.PAGE, us(NOW))
@@ -181,6 +194,13 @@ def test_what_ends_is_what_people_were_told_of() -> None:
     """A page that eased in a silence, and ends in it, is a page to those who know of it."""
     note = compose(line(Change.RESOLVED, None, told=Severity.TICKET))
     assert (note.severity, note.replaced, note.status) == (Severity.TICKET, None, Status.RESOLVED)
+
+
+def test_that_there_is_nothing_to_judge_is_told_to_the_owner_of_the_workflow() -> None:
+    silent = msgspec.structs.replace(line(level=Severity.TICKET), objective=OBJECTIVE.no_data)
+    note = compose(silent, OBJECTIVE, row("t/1", claim="failure"))
+    assert (note.title, note.owner, note.failed_tasks) == ("Ticket: claims: no data: Claims are settled", "Ada", ())
+    assert len(note.text) == 2
 
 
 def test_the_pipelines_own_alerts_go_to_the_owner_of_the_platform() -> None:

@@ -8,12 +8,15 @@ from time import process_time
 
 import pytest
 
+from pipeline.alerter.compose import Composer
 from pipeline.alerter.held import held
+from pipeline.alerter.settings import AlerterSettings
+from pipeline.notify.audience import Wanted
 from pipeline.slo.alert_state import AlertState
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
-from pipeline.slo.objective import Alerting
-from pipeline.slo.windows import default_pairs
+from pipeline.slo.objective import Alerting, NoData
+from pipeline.slo.windows import Severity, default_pairs
 from schemas.units import MINUTE_US
 from sinks.objectives import ACKNOWLEDGE, SILENCE, ActionRow, MemoryObjectives
 from tests.alerter.world import TARGET, FixedCounts, FixedObjectives, engine, objective
@@ -89,6 +92,18 @@ def test_a_silenced_alert_is_evaluated_and_tells_nobody_until_the_silence_ends()
     assert told == {"silenced": 0, "fired": 0, "unsilenced": 1}
 
 
+def test_a_silence_is_ended_by_one_that_is_over_even_if_the_alerters_clock_is_ahead() -> None:
+    run = Run(BAD)
+    run.act(SILENCE, 0, until=30)
+    run.to(10)
+    run.act(SILENCE, 7, until=8, name="end")
+    run.to(12, since=10)
+    assert run.changes() == ["silenced", "fired", "silenced", "unsilenced"]
+    assert run.state.silence is None
+    run.act(SILENCE, 7, until=8, name="nothing to end")
+    assert run.to(14, since=12).silence is None
+
+
 def test_an_action_of_the_future_waits_for_its_minute() -> None:
     run = Run(BAD)
     run.act(SILENCE, 9, until=30)
@@ -154,6 +169,25 @@ def test_an_objective_that_is_removed_while_its_alert_is_silenced_ends_it_for_th
     assert (last.change, last.notifies) == ("resolved", 1)
 
 
+def test_two_workflows_page_two_teams_and_who_was_told_of_the_beginning_is_told_of_the_end() -> None:
+    receivers = {"payments": Wanted(labels={"team": "payments"}), "on-call": Wanted(name="on-call")}
+    paid = replace(objective("a"), labels={"team": "payments"})
+    paged = replace(ONE, slo="b", alerting=replace(ONE.alerting, targets=((Severity.PAGE, "on-call"),)))
+    told: dict[str, list[tuple[str, str]]] = {}
+    run = Run(BAD)
+    run.counts.series |= {"b": BAD}
+    run.objectives.by_key = {each.key: each for each in (paid, paged)}
+    run.to(10)
+    run.objectives.by_key = {}
+    run.to(12, since=11)
+    composer = Composer(AlerterSettings(), lambda *_: [], frozenset(receivers))
+    for name, wanted in receivers.items():
+        notes = [composer.compose(line, None) for line in reversed(run.store.transitions())]
+        told[name] = [(note.slo, note.status) for note in notes if wanted.view(note, 0)]
+    assert told["payments"] == [("a", "firing"), ("a", "resolved")]
+    assert [each for each in told["on-call"] if each[0] == "b"] == [("b", "firing"), ("b", "resolved")]
+
+
 def test_an_objective_that_cannot_be_read_keeps_its_alert() -> None:
     """A newer version of Trueup wrote it, or retention was lowered: that is no recovery."""
     run = Run(BAD)
@@ -161,6 +195,54 @@ def test_an_objective_that_cannot_be_read_keeps_its_alert() -> None:
     run.objectives.by_key, run.objectives.unreadable = {}, frozenset({"claims"})
     run.to(12, since=11)
     assert run.changes() == ["fired"]
+
+
+class Silence:
+    """An objective that asks for a ticket after half an hour without anything to judge; good tasks until minute 50."""
+
+    def __init__(self) -> None:
+        self.run = Run(Series(Row(minute, 0, 2, 2) for minute in range(51)))
+        self.objective = replace(ONE, alerting=replace(ONE.alerting, no_data=NoData(30, Severity.TICKET)))
+        self.run.objectives.by_key = {ONE.key: self.objective}
+
+    def to(self, minute: int, since: int) -> list[tuple[int, str, str | None, int]]:
+        self.run.to(minute, since=since)
+        lines = reversed(self.run.store.transitions(key=self.objective.no_data_key))
+        return [(line.at, line.change, held(line.after).alert.level, line.notifies) for line in lines]
+
+
+def test_an_objective_that_falls_silent_opens_a_ticket_where_that_is_asked_for() -> None:
+    silence = Silence()
+    assert silence.to(79, since=40) == []
+    assert silence.to(95, since=80) == [(80, "fired", "ticket", 1)]
+    assert silence.run.state.level is None
+    silence.run.counts.series = {"a": Series(Row(minute, 0, 2, 2) for minute in (*range(51), 97))}
+    assert silence.to(99, since=97)[1:] == [(97, "resolved", None, 1)]
+    assert {line.objective for line in silence.run.store.transitions(told=True)} == {"1 (no data)"}
+
+
+def test_what_nobody_asked_for_nobody_is_told_of() -> None:
+    silence = Silence()
+    silence.run.objectives.by_key = {ONE.key: ONE}
+    assert silence.to(200, since=40) == []
+
+
+def test_silence_of_the_pipeline_or_before_any_task_is_no_silence_of_the_agents() -> None:
+    silence = Silence()
+    silence.run.counts.complete_until = 60
+    assert silence.to(95, since=80) == []
+    silence.run.counts.complete_until = None
+    silence.run.counts.series = {"a": Series()}
+    assert silence.to(99, since=96) == []
+
+
+def test_an_alert_of_silence_can_be_silenced_and_ends_with_its_objective() -> None:
+    silence = Silence()
+    quiet = ActionRow("s", silence.objective.no_data_key, SILENCE, "Bob", "holidays", 75 * MINUTE_US, 85)
+    silence.run.store.append([quiet])
+    assert silence.to(84, since=75)[-1] == (80, "fired", "ticket", 0)
+    silence.run.objectives.by_key = {}
+    assert "resolved" in [change for _, change, _, _ in silence.to(91, since=85)]
 
 
 def test_minutes_that_were_missed_are_evaluated_in_several_ticks_each_of_them_stored(

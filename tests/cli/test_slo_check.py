@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.command import Trueup
 from tests.objectives.documents import service, slo
 
@@ -47,6 +49,19 @@ def test_a_window_longer_than_the_retention_is_a_problem(trueup: Trueup, tmp_pat
     done = trueup("slo", "check", str(CLAIMS), "--config", str(config))
     assert done.code == 2
     assert "longer than the counts are kept" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "nothing in this file"), ("# later\n", "nothing in this file"), (service("refunds"), "no SLO in these")],
+)
+def test_files_that_promise_nothing_are_not_fine(trueup: Trueup, tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(text)
+    for command in (("check", str(file)), ("apply", str(file), "--by", "Ada", "--why", "launch")):
+        done = trueup("slo", *command)
+        assert (done.code, f"{file}:1:1: " in done.out + done.err, says in done.out + done.err) == (2, True, True)
+    assert trueup("slo", "check", str(CLAIMS), str(file)).code == (2 if "nothing" in says else 0)
 
 
 def test_files_that_cannot_be_read_are_told(trueup: Trueup, tmp_path: Path) -> None:

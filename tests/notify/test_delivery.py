@@ -201,6 +201,12 @@ TICKET = {"severity": Severity.TICKET}
         (PAGES, notification(severity=None), True),
         (Wanted(frozenset({Audience.PLATFORM})), notification(), False),
         (Wanted(frozenset({Audience.PLATFORM})), notification(audience=Audience.PLATFORM), True),
+        (Wanted(labels={"team": "payments"}), notification(labels={"team": "payments", "tier": "1"}), True),
+        (Wanted(labels={"team": "payments"}), notification(labels={"team": "claims"}), False),
+        (Wanted(labels={"team": "payments"}), notification(labels={}), False),
+        (Wanted(name="mine"), notification(targets={Severity.PAGE: ["mine", "other"]}), True),
+        (Wanted(name="mine"), notification(targets={Severity.PAGE: ["other"]}), False),
+        (Wanted(name="mine"), notification(targets={Severity.TICKET: ["other"]}), True),
     ],
 )
 def test_a_receiver_is_told_only_what_it_wants(wanted: Wanted, offered: Notification, taken: bool) -> None:
@@ -219,6 +225,14 @@ def test_who_wants_only_pages_is_told_that_a_page_became_a_ticket() -> None:
     unsaid = PAGES.view(replace(eased, ended_at=None), now=START)
     assert unsaid is not None
     assert (seen.ended_at, unsaid.ended_at) == (eased.ended_at, START)
+
+
+def test_whom_only_the_ticket_is_meant_for_is_told_that_it_became_a_page() -> None:
+    page = notification(replaced=Severity.TICKET, targets={Severity.PAGE: ["on-call"], Severity.TICKET: ["board"]})
+    seen = Wanted(name="board").view(page, now=START)
+    assert seen is not None
+    assert (seen.status, seen.severity) == (Status.RESOLVED, Severity.TICKET)
+    assert Wanted(name="on-call").view(page, now=START) == page
 
 
 # --- keeping alerts alive ------------------------------------------------------------------------

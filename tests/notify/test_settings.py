@@ -103,12 +103,14 @@ def test_receivers_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyP
 
 
 def test_the_policy_is_the_one_of_the_settings() -> None:
-    asked = {"severities": ["page"], "audiences": ["platform"], "give_up_after": "2h", "queue": 7}
+    chosen = {"severities": ["page"], "audiences": ["platform"], "labels": {"team": "payments"}}
+    asked = {**chosen, "give_up_after": "2h", "queue": 7}
     settings = Settings(notify={"receivers": [{**MANAGER, **asked, "repeat_every": "30s"}, HOOK]})  # type: ignore[arg-type]
     manager, hook = (policy_of(receiver) for receiver in settings.notify.receivers)
-    assert manager.wanted == Wanted(frozenset({Audience.PLATFORM}), frozenset({Severity.PAGE}))
+    name, labels = MANAGER["name"], {"team": "payments"}
+    assert manager.wanted == Wanted(frozenset({Audience.PLATFORM}), frozenset({Severity.PAGE}), labels, name)
     assert (manager.give_up_after, manager.queue, manager.repeat_every) == (7_200, 7, 30)
-    assert (hook.wanted, hook.repeat_every) == (Wanted(), None)
+    assert (hook.wanted, hook.repeat_every) == (Wanted(name="hook"), None)
 
 
 def test_a_template_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:

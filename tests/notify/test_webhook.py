@@ -85,7 +85,7 @@ def test_a_secret_that_is_not_what_it_says_is_told(server: HttpServer) -> None:
 
 
 def test_the_body_is_the_whole_notification(server: HttpServer) -> None:
-    sent = resolved(replaced=Severity.TICKET)
+    sent = resolved(replaced=Severity.TICKET, targets={Severity.PAGE: ("on-call", "board")})
     webhook(server, Time()).send(sent)
     body = server.requests[0].json
     assert body == document(sent)
@@ -101,6 +101,7 @@ def test_the_body_is_the_whole_notification(server: HttpServer) -> None:
         {"text": "task-1", "url": "https://trueup.example/tasks/1"},
         {"text": "task-2", "url": ""},
     ]
+    assert body["targets"] == {"page": ["board", "on-call"]}
     assert {field for field in sent.__slots__ if field != "transition_id"} <= set(body), "nothing is left out"
 
 

@@ -73,6 +73,7 @@ def facts(task: TaskRow) -> bytes:
             max(task.claim_at - task.start_at, 0) if task.start_at else None,
             task.actions,
             task.action_errors,
+            task.scores,
         )
     )
 
@@ -113,4 +114,5 @@ def rows(draw: st.DrawFn, task_id: str = "a") -> TaskRow:
         costs=draw(st.dictionaries(st.sampled_from(["model", "tool", "human"]), st.integers(0, 9), max_size=2)),
         actions=actions,
         action_errors=draw(st.integers(0, actions)),
+        scores=draw(st.dictionaries(st.sampled_from(["judge", "it's"]), st.integers(-MICRO, MICRO), max_size=2)),
     )

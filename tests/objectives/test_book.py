@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +13,15 @@ from hypothesis import strategies as st
 
 from pipeline.fold.facts import facts as contribution
 from pipeline.objectives.book import Basis, Book, Counted, Delays, Scope
+from pipeline.objectives.counting import lag, measured, needs
 from pipeline.objectives.rules import WEIGHTED, Sought
 from pipeline.slo.counts import Row
+from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import METRICS, Kind
 from pipeline.slo.objective import Cap
+from pipeline.slo.observe import observations
 from schemas.rows import TaskRow
+from tests.alerter.world import objective
 from tests.objectives.samples import NOW, facts, row, rows, us, verified
 
 CLAIMS = Scope("claims")
@@ -162,6 +168,17 @@ def test_a_sampled_verdict_is_one_event_for_an_alert_and_counts_with_its_weight_
     made = book(plain, weighted, tasks=tasks)
     assert list(made.series(plain)) == [Row(NOW, 1, 2, 2)]
     assert list(made.series(weighted)) == [Row(NOW, 10_000_000, 11_000_000, 11_000_000)]
+    assert (made.total(plain), made.total(weighted)) == (2, 11_000_000)
+
+
+def test_verdicts_of_a_sample_are_known_as_such_as_long_as_there_are_any() -> None:
+    promised = objective("a", "verified_success_rate")
+    made = book(*needs(promised).counted, tasks=[row("a", **verified("failure", NOW)), row("b")])
+    assert not measured(made, promised, 9).sampled
+    made.take([facts(row("b", **verified("success", NOW, 2_000_000)))])
+    assert measured(made, promised, 9).sampled
+    made.take([facts(row("b", **verified("success", NOW)))])
+    assert not measured(made, promised, 9).sampled
 
 
 def test_an_underclaim_is_a_task_that_succeeded_and_did_not_say_so() -> None:
@@ -190,15 +207,32 @@ USD = 1_000_000_000
             {"answered": 1, "satisfaction": 800_000},
             {"answered": 1, "satisfaction": 799_999},
         ),
+        ("quality_score", Cap("gte", Decimal("0.7")), {"scores": {"": 700_000}}, {"scores": {"": 699_999, "other": 1}}),
+        ("quality_score", Cap("lt", Decimal("-2.5")), {"scores": {"": -2_500_001}}, {"scores": {"": -2_500_000}}),
     ],
 )
 def test_caps_are_counted_task_by_task_and_exactly(
-    metric: str, cap: Cap, good: dict[str, int], bad: dict[str, int]
+    metric: str, cap: Cap, good: dict[str, Any], bad: dict[str, Any]
 ) -> None:
     wanted = counted(metric, cap=cap)
     unknown = row("c", start_at=0)
     found = book(wanted, tasks=[row("a", **good), row("b", **bad), unknown]).series(wanted)
     assert list(found) == [Row(NOW, 1, 2, 3)]
+
+
+def test_a_score_is_that_of_the_evaluator_who_was_asked_and_of_no_other() -> None:
+    wanted = Counted(CLAIMS, Sought("quality_score", Cap("gte", Decimal(1)), "judge"), Basis.TASK)
+    tasks = [row("a", scores={"judge": 999_999, "b": 5 * 10**6}), row("b", scores={"b": 0}), row("c")]
+    assert list(book(wanted, tasks=tasks).series(wanted)) == [Row(NOW, 1, 1, 3)]
+
+
+def test_scores_mature_after_what_the_owner_says_and_alert_by_the_minute_of_the_task() -> None:
+    plain = objective("a", "quality_score")
+    promised = replace(plain, alerting=replace(plain.alerting, maturity=Maturity(minutes=60)))
+    made = book(*needs(promised).counted, tasks=[])
+    assert lag(made, promised, NOW) == 60
+    (watched,) = observations(promised, measured(made, promised, 60), NOW)
+    assert (watched.name, watched.lag) == ("verified", 60)
 
 
 def test_the_cost_of_a_category_is_known_only_where_the_whole_cost_is() -> None:

@@ -15,6 +15,7 @@ from deploy.local.clickhouse import ClickHouse
 from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.engine import Engine, Policy
 from pipeline.alerter.in_force import StoredObjectives
+from pipeline.report.build import stamp
 from schemas.rows import Envelope
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.objectives import ClickHouseObjectives
@@ -78,6 +79,11 @@ def tick(client: Client, later: int = 0) -> None:
     )
 
 
+def span() -> tuple[str, ...]:
+    """The options that adjust what has just landed."""
+    return "--from", "2h", "--to", stamp((this_minute() + 9) * 60)
+
+
 def parsed(text: str, key: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(text)[key]
     return found
@@ -122,6 +128,25 @@ def test_a_target_that_was_lowered_after_launch_is_shown_as_moved_and_still_miss
         assert words in table
 
 
+@pytest.mark.parametrize("later", [slo("other", "0.5"), slo(target="0.5").replace("right", "fine")])
+def test_a_promise_that_was_removed_after_launch_is_still_shown_and_still_missed(
+    trueup: Trueup, client: Client, document: Path, later: str
+) -> None:
+    land(client, 7, 3)
+    trueup("slo", "apply", str(document), *BY)
+    document.write_text(service(launch="2026-01-01") + later)
+    trueup("slo", "apply", str(document), "--by", "Eve", "--why", "too hard")
+    done = trueup("slo", "status")
+    assert (done.code, done.err) == (1, "")
+    for words in ("success/right (removed)", "70.00%", "90%  MISSED", "Eve", "too hard"):
+        assert words in done.out
+    done = trueup("slo", "report", "claims", "--output", "json")
+    told = {each["objective"]: each for each in parsed(done.out, "objectives")}["right"]
+    assert (done.code, told["commitment"], told["missed"], told["committed"]["met"]) == (1, "removed", True, False)
+    report = trueup("slo", "report", "claims")
+    assert (report.code, "success/right (removed)" in report.out, "owner       Ada" in report.out) == (1, True, True)
+
+
 def test_a_target_that_is_met_is_exit_0(trueup: Trueup, client: Client, document: Path) -> None:
     land(client, 10, 0)
     trueup("slo", "apply", str(document), *BY)
@@ -132,10 +157,12 @@ def test_a_target_that_is_met_is_exit_0(trueup: Trueup, client: Client, document
 def test_a_span_can_be_left_out_of_the_budget(trueup: Trueup, client: Client, document: Path) -> None:
     land(client, 7, 3)
     trueup("slo", "apply", str(document), *BY)
-    done = trueup(
-        "slo", "adjust", "claims", "--from", "2h", "--to", "2100-01-01", "--by", "Bob", "--why", "the bank was away"
-    )
+    assert "(" not in trueup("slo", "status").out
+    done = trueup("slo", "adjust", "claims", *span(), "--by", "Bob", "--why", "the bank was away")
     assert done.code == 0, done.err
+    for table in (trueup("slo", "status").out, trueup("slo", "report", "claims").out):
+        for words in ("- (70.00%)", "- (-200%)", "90%  (MISSED as counted)", "adjusted by Bob"):
+            assert words in table
     done = trueup("slo", "status", "--output", "json")
     (found,) = parsed(done.out, "objectives")
     assert (done.code, found["current"]["budget"]["denominator"], found["current"]["raw"]["denominator"]) == (0, 0, 10)
@@ -169,9 +196,8 @@ def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history
 ) -> None:
     land(client, 7, 3)
     trueup("slo", "apply", str(document), *BY)
-    span = ("--from", "2h", "--to", "2100-01-01")
     for who, why in (("Bob", "the bank was away"), ("Ben", "and so was the post")):
-        assert trueup("slo", "adjust", "claims", *span, "--by", who, "--why", why).code == 0
+        assert trueup("slo", "adjust", "claims", *span(), "--by", who, "--why", why).code == 0
     first, second = adjustments(trueup)
     assert (first["withdrawn"], second["withdrawn"]) == (None, None)
     done = trueup("slo", "adjust", "claims", "--withdraw", first["id"][:9], "--by", "Eve", "--why", "it was not")
@@ -211,10 +237,13 @@ def test_an_adjustment_that_is_withdrawn_counts_no_more_and_stays_in_the_history
         (("slo", "status", "--workflow", "refunds"), "there are claims"),
         (("slo", "adjust", "claims", "--from", "1h", "--to", "2h", *BY), "the span is empty"),
         (("slo", "adjust", "claims", "--from", "2h", "--to", "1h", "--slo", "x", *BY), "choose of success/right"),
+        (("slo", "adjust", "claims", "--from", "2h", "--to", "2100-01-01", *BY), "longer than 31 days"),
         (("alerts", "ack", "zz", "--by", "Bob"), "alerts list --all"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "soon"), "not a duration"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "5s"), "less than a minute"),
         (("alerts", "silence", "zz", "--by", "Bob", "--why", " ", "--for", "5m"), "--why"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", "w"), "--for, or --end"),
+        (("alerts", "silence", "zz", "--by", "Bob", "--why", "w", "--for", "5m", "--end"), "--for, or --end"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error_that_says_what_would(
@@ -243,8 +272,12 @@ def test_an_alert_can_be_seen_acknowledged_silenced_and_its_history_read(
     (alert,) = parsed(trueup("alerts", "list", "--output", "json").out, "alerts")
     assert alert["acknowledged_by"] == "Bob"
     assert alert["silenced_until"] is not None
+    assert trueup("alerts", "silence", alert["key"], "--by", "Bob", "--why", "gone", "--end").code == 0
+    tick(client, 5)
+    (alert,) = parsed(trueup("alerts", "list", "--output", "json").out, "alerts")
+    assert (alert["level"], alert["silenced_until"]) == ("page", None)
     lines = parsed(trueup("alerts", "history", alert["key"], "--output", "json").out, "history")
-    assert [line["change"] for line in lines] == ["silenced", "acknowledged", "fired"]
+    assert [line["change"] for line in lines] == ["unsilenced", "silenced", "silenced", "acknowledged", "fired"]
     assert "acknowledged by Bob: on it" in trueup("alerts", "history").out
     assert "page" in trueup("slo", "report", "claims").out
     for words in (("slo", "status"), ("slo", "report", "claims"), ("alerts", "list"), ("alerts", "history")):

@@ -64,7 +64,24 @@ def test_postponing_the_launch_before_it_moves_the_reference_and_afterwards_does
         version(3, "2026-04-10", service(launch="2026-05-01") + slo(target="0.9")),
     )
     assert promised(too_late) == (Fraction("0.99"), 1, True)
-    assert moved(too_late) == [("target", "99%", "90%", "Ada")]
+    assert moved(too_late) == [
+        ("launch date", "2026-03-01", "2026-05-01", "Ada"),
+        ("target", "99%", "90%", "Ada"),
+    ]
+
+
+def test_that_somebody_else_answers_for_it_is_shown() -> None:
+    found = history(
+        version(1, "2026-01-10", service() + slo()), version(2, "2026-04-10", service(owner="Eve") + slo(), by="Eve")
+    )
+    assert moved(found) == [("owner", "Ada", "Eve", "Eve")]
+
+
+def test_a_guard_is_told_as_it_is_written() -> None:
+    written = "min-bad-events=50, false-pages=off, false-tickets=0.5"
+    given = slo(annotations=f'trueup.dev/low-traffic-guard: "{written}"')
+    found = history(version(1, "2026-01-10", service() + slo()), version(2, "2026-04-10", service() + given))
+    assert moved(found) == [("low-traffic guard", "default", written, "Ada")]
 
 
 def test_taking_the_launch_date_away_after_the_launch_changes_nothing() -> None:
@@ -121,6 +138,23 @@ def test_making_a_draft_of_a_promise_or_removing_it_is_moving_it() -> None:
     assert found.names == [("other", "right"), NAME]
 
 
+def test_what_was_taken_back_before_the_launch_was_not_promised() -> None:
+    found = history(
+        version(1, "2026-01-10", service() + slo() + slo("other")),
+        version(2, "2026-02-10", service() + slo("other")),
+        version(3, "2026-04-10", service() + slo(target="0.5") + slo("other")),
+    )
+    assert promised(found) == (Fraction("0.5"), 3, False)
+    assert promised(history(*(each.version for each in found.editions[:1]))) == (Fraction("0.9"), 1, True)
+    assert history(*(each.version for each in found.editions[:2])).reference(NAME) is None
+
+
+def test_a_version_that_cannot_be_read_removes_nothing_and_moves_nothing() -> None:
+    broken = version(2, "2026-04-10", service() + slo(target="2"))
+    found = histories([version(1, "2026-01-10", service() + slo()), broken])["claims"]
+    assert (found.moves(NAME), found.shown, found.commitment(NAME)) == ([], [NAME], "unreadable")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "what"),
     [
@@ -128,6 +162,10 @@ def test_making_a_draft_of_a_promise_or_removing_it_is_moving_it() -> None:
         (slo(), slo(window="28d"), "window"),
         (slo(), slo(annotations='trueup.dev/case-types: "motor"'), "case types"),
         (slo(), slo(annotations='trueup.dev/alert-windows: "page 2h/10m 5"'), "alert windows"),
+        (slo(), slo(annotations="trueup.dev/low-traffic-guard: min-bad-events=50"), "low-traffic guard"),
+        (slo(), slo(annotations='trueup.dev/low-traffic-guard: "off"'), "low-traffic guard"),
+        (slo(), slo(annotations="trueup.dev/maturity: 2d"), "maturity"),
+        (slo(), slo(annotations="trueup.dev/coverage-floor: 90%"), "coverage floor"),
         (capped("success").replace("cheap", "right"), capped("success", "0.5").replace("cheap", "right"), "cap"),
     ],
 )

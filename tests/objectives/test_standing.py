@@ -47,7 +47,7 @@ MOVED = history(
 
 def test_attainment_is_judged_against_the_committed_and_the_current_target() -> None:
     found = standing(MOVED, *tasks(7, 3))
-    assert (found.current.met, found.committed.met, found.missed) == (True, False, True)
+    assert (found.measure.met, found.committed.met, found.missed) == (True, False, True)
     told = as_json(found)
     assert (told["current"]["target"], told["committed"]["target"]) == (0.5, 0.9)
     assert told["current"]["budget"]["value"] == told["committed"]["budget"]["value"] == 0.7
@@ -57,13 +57,38 @@ def test_attainment_is_judged_against_the_committed_and_the_current_target() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    "later",
+    [slo("other"), slo(target="0.5").replace("right", "fine"), slo("renamed", "0.5"), ""],
+    ids=["removed", "renamed", "its SLO renamed", "nothing left"],
+)
+def test_a_promise_that_was_removed_or_renamed_is_still_measured_and_missed(later: str) -> None:
+    found = history(version(1, "2026-01-10", service() + slo()), version(2, "2026-04-10", service() + later))
+    (gone,) = [
+        each
+        for each in standings(found, counted(found, *tasks(7, 3)), (), {}, NOW)
+        if each.measure.objective.display_name == "success: right"
+    ]
+    told = as_json(gone)
+    assert (gone.missed, told["missed"], told["commitment"], told["current"]) == (True, True, "removed", None)
+    assert (told["committed"]["target"], told["committed"]["met"], told["committed"]["version"]) == (0.9, False, 1)
+    assert [(move["what"], move["after"]) for move in told["moved"]] == [("standing", "removed")]
+
+
+def test_what_was_removed_before_the_launch_or_only_a_draft_is_not_shown() -> None:
+    draft = slo(annotations="trueup.dev/commitment: draft")
+    for first, day in ((slo(), "2026-02-10"), (draft, "2026-04-10")):
+        found = history(version(1, "2026-01-10", service() + first), version(2, day, service() + slo("other")))
+        assert found.shown == [("other", "right")]
+
+
 def test_the_committed_window_and_cap_are_counted_too_where_they_were_moved() -> None:
     found = history(
         version(1, "2026-01-10", service() + capped(value="0.40")),
         version(2, "2026-04-10", service() + capped(value="0.60")),
     )
     now = standing(found, row("a", root_cost=500_000_000), row("b", root_cost=300_000_000))
-    assert (now.current.account.adjusted.bad, now.committed.account.adjusted.bad) == (0, 1)  # type: ignore[union-attr]
+    assert (now.measure.account.adjusted.bad, now.committed.account.adjusted.bad) == (0, 1)  # type: ignore[union-attr]
 
 
 def test_the_remaining_budget_is_signed() -> None:
@@ -75,21 +100,21 @@ def test_the_remaining_budget_is_signed() -> None:
 def test_without_events_nothing_is_known_and_nothing_is_missed() -> None:
     found = standing(MOVED)
     told = as_json(found)
-    assert (found.current.met, found.missed) == (None, False)
+    assert (found.measure.met, found.missed) == (None, False)
     assert (told["current"]["budget"]["value"], told["current"]["budget"]["remaining"]) == (None, None)
     assert told["coverage"]["value"] is None
 
 
 def test_tasks_before_the_period_do_not_count() -> None:
     found = standing(MOVED, *tasks(1, 0), *tasks(0, 9, minute=NOW - 30 * DAY))
-    assert found.current.account is not None
-    assert found.current.account.adjusted.total == 1
+    assert found.measure.account is not None
+    assert found.measure.account.adjusted.total == 1
 
 
 def test_a_draft_is_measured_and_misses_nothing() -> None:
     draft = slo(annotations="trueup.dev/commitment: draft")
     found = standing(history(version(1, "2026-01-10", service() + draft)), *tasks(1, 9))
-    assert (found.current.met, found.missed, as_json(found)["committed"]) == (False, False, None)
+    assert (found.measure.met, found.missed, as_json(found)["committed"]) == (False, False, None)
 
 
 def test_verdicts_of_a_sample_count_with_their_weights_and_coverage_says_how_many_there_are() -> None:
@@ -123,7 +148,7 @@ def test_an_adjustment_drops_good_and_bad_and_keeps_the_raw_counts() -> None:
 def test_an_adjustment_is_for_what_it_names(slo_name: str, objective: str, applied: int) -> None:
     found = history(version(1, "2026-01-10", service() + slo()))
     row = adjusted(NOW - 5, NOW, slo_name, objective)
-    account = standing(found, *tasks(1, 0), adjustments=(row,)).current.account
+    account = standing(found, *tasks(1, 0), adjustments=(row,)).measure.account
     assert account is not None
     assert len(account.applied) == applied
 
@@ -145,6 +170,8 @@ def test_the_effect_of_an_adjustment_is_told() -> None:
         ({"why": ""}, "why"),
         ({"slo": "nothing"}, "choose of success/right"),
         ({"objective": "right"}, "give --slo"),
+        ({"end": 31 * DAY + 6}, "an adjustment for each part"),
+        ({"start": 31 * DAY, "end": 31 * DAY + 1}, "prolong it"),
     ],
 )
 def test_an_adjustment_that_makes_no_sense_is_refused(changes: dict[str, object], message: str) -> None:
@@ -158,4 +185,4 @@ def test_the_alert_of_an_objective_is_shown_with_it() -> None:
     key = next(iter(found.latest.objectives.values())).key
     (now,) = standings(found, counted(found), (), {key: AlertState(key=key, episode=3)}, NOW)
     assert now.alert.episode == 3
-    assert Fraction(now.current.objective.target) == Fraction("0.9")
+    assert Fraction(now.measure.objective.target) == Fraction("0.9")

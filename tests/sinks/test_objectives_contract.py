@@ -13,6 +13,7 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.objectives import ClickHouseObjectives
 from sinks.objectives import (
     ACKNOWLEDGE,
+    OVERTAKEN,
     ActionRow,
     AdjustmentRow,
     ClaimRow,
@@ -55,10 +56,18 @@ def state(evaluated: int, revision: int = 1, text: str = "{}", key: str = "k", p
     return StateRow(key, progress, evaluated, revision, text)
 
 
-def transition(at: int, *, key: str = "k", revision: int = 1, after: str = "{}", name: str = "") -> TransitionRow:
-    return TransitionRow(
-        name or f"{key}-{at}", key, "claims", "success", "1", at, "fired", 1, at, "{}", 0, at, revision, after
-    )
+def transition(
+    at: int,
+    *,
+    key: str = "k",
+    revision: int = 1,
+    after: str = "{}",
+    name: str = "",
+    workflow: str = "claims",
+    told: int = 1,
+) -> TransitionRow:
+    about = (name or f"{key}-{at}", key, workflow, "success", "1")
+    return TransitionRow(*about, at, "fired", told, at, "{}", 0, at, revision, after)
 
 
 def test_what_was_never_written_is_absent(objectives: ObjectiveStore) -> None:
@@ -67,6 +76,8 @@ def test_what_was_never_written_is_absent(objectives: ObjectiveStore) -> None:
     assert objectives.actions() == []
     assert objectives.states() == {}
     assert objectives.transitions() == []
+    assert objectives.last_told() == []
+    assert objectives.subjects() == {}
     assert objectives.notifications({"a"}) == []
     assert objectives.notifications(()) == []
     assert objectives.claims("a", "slack") == []
@@ -152,6 +163,20 @@ def test_a_state_known_only_from_its_transition_counts(objectives: ObjectiveStor
     assert objectives.states()["k"].state == "later"
 
 
+def test_a_state_is_not_looked_for_in_what_was_overtaken_long_ago(objectives: ObjectiveStore) -> None:
+    """The history grows for ever, and its states are in the table of states since the tick after them at the latest."""
+    objectives.append([transition(5, after="old"), transition(6, key="edge", after="kept")])
+    assert set(objectives.states()) == {"k", "edge"}
+    objectives.append([state(6 + OVERTAKEN, key="other")])
+    assert set(objectives.states()) == {"edge", "other"}
+
+
+def test_of_a_transition_and_a_state_of_the_same_moment_one_counts_always_the_same(objectives: ObjectiveStore) -> None:
+    objectives.append([state(6, 4, "a"), state(6, 4, "b", key="other")])
+    objectives.append([transition(6, revision=4, after="b"), transition(6, key="other", revision=4, after="a")])
+    assert {key: row.state for key, row in objectives.states().items()} == {"k": "b", "other": "b"}
+
+
 def test_a_transition_written_again_is_one(objectives: ObjectiveStore) -> None:
     objectives.append([transition(6), transition(6)])
     objectives.append([transition(6)])
@@ -164,6 +189,20 @@ def test_the_history_can_be_asked_for_by_alert_time_and_number(objectives: Objec
     assert [row.id for row in objectives.transitions(since=4)] == ["a-5", "b-5", "a-4", "b-4"]
     assert [row.id for row in objectives.transitions(limit=1)] == ["a-5"]
     assert objectives.transitions(key="c") == []
+
+
+def test_the_history_can_be_asked_for_by_workflow_and_for_what_was_told(objectives: ObjectiveStore) -> None:
+    objectives.append([transition(3), transition(4, told=0), transition(5, key="a", workflow="refunds")])
+    objectives.append([transition(6, key="a", workflow="refunds", told=0), transition(9, key="b", told=0)])
+    assert [row.id for row in objectives.transitions(workflow="claims")] == ["b-9", "k-4", "k-3"]
+    assert [row.id for row in objectives.transitions(told=True)] == ["a-5", "k-3"]
+    assert [row.id for row in objectives.transitions(told=True, workflow="refunds", key="a", since=5)] == ["a-5"]
+    told = [transition(7, key="a", name=name, revision=revision) for name, revision in (("x", 2), ("z", 3), ("y", 3))]
+    objectives.append(told)
+    assert [row.id for row in objectives.last_told()] == ["y", "k-3"]
+    about = {"k": "claims", "b": "claims"}
+    assert {key: workflow for key, (workflow, _, _) in objectives.subjects().items() if key != "a"} == about
+    assert objectives.subjects()["k"] == ("claims", "success", "1")
 
 
 def test_transitions_of_one_minute_come_in_the_order_of_their_revisions(objectives: ObjectiveStore) -> None:

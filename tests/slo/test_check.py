@@ -15,7 +15,7 @@ from pipeline.slo.durations import Duration
 from pipeline.slo.load import dump, load
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.metrics import METRICS, Kind
-from pipeline.slo.objective import Cap, Commitment, Objective, Owner
+from pipeline.slo.objective import Cap, Commitment, NoData, Objective, Owner
 from pipeline.slo.openslo import Service
 from pipeline.slo.periods import CalendarWindow, RollingWindow
 from pipeline.slo.resolve import Checked, check
@@ -94,7 +94,39 @@ def test_a_cap_with_alert_policies() -> None:
     page, ticket = objective.alerting.rule.pairs
     assert (str(page), page.inclusive, page.after) == ("page 1h/5m x13", False, 0)
     assert (str(ticket), ticket.inclusive, ticket.after) == ("ticket 1d/2h x1.5", True, 30)
-    assert objective.alerting.targets == ("pagerduty", "slack")
+    assert objective.alerting.targets == ((Severity.PAGE, "pagerduty"), (Severity.TICKET, "slack"))
+
+
+@pytest.mark.parametrize(
+    ("slo", "old", "new", "asked"),
+    [
+        ("claims-success", "maturity: p95", "maturity: p95", None),
+        ("claims-success", "maturity: p95", "no-data: 6h", NoData(360, Severity.TICKET)),
+        ("claims-cost", "alertWhenResolved: true", "alertWhenNoData: true", NoData(1440, Severity.PAGE)),
+        (
+            "claims-cost",
+            "        alertWhenBr",
+            "        alertWhenNoData: true\n        alertWhenBr",
+            NoData(1440, Severity.TICKET),
+        ),
+    ],
+)
+def test_that_there_is_no_data_alerts_where_it_is_asked_for(slo: str, old: str, new: str, asked: NoData | None) -> None:
+    assert named(checked(edited(old, new)).objectives, slo).alerting.no_data == asked
+
+
+def test_labels_are_those_of_the_service_and_over_them_those_of_the_slo() -> None:
+    text = edited("  name: claims\n", '  name: claims\n  labels: {team: claims-crew, tier: "3"}\n')
+    objectives = checked(text).objectives
+    assert named(objectives, "claims-success").labels == {"team": "claims-crew", "tier": "1", "tags": "claims,pilot"}
+    assert named(objectives, "claims-cost").labels == {"team": "claims-crew", "tier": "3"}
+
+
+def test_a_target_that_no_receiver_is_named_after_is_a_problem_where_receivers_are_known() -> None:
+    assert not check([("claims.yaml", CLAIMS)], receivers=["slack", "pagerduty", "other"]).problems
+    (problem,) = check([("claims.yaml", CLAIMS)], receivers=["slak", "pagerduty"]).problems
+    assert (problem.line, "'slack' is not a receiver" in problem.what) == (line_of(CLAIMS, "target: slack"), True)
+    assert problem.fix == "did you mean 'slak'"
 
 
 def test_written_out_and_read_again_it_is_the_same() -> None:
@@ -151,7 +183,9 @@ def test_every_metric_can_be_an_objective(metric: str) -> None:
         side = "good" if kind.numerator_is_good else "bad"
         text = CLAIMS.replace("verified_success_rate", metric).replace("        good:\n", f"        {side}:\n")
     else:
-        text = CLAIMS.replace("cost_per_task, category: model", metric)
+        evaluator = "" if kind.dated else ", evaluator: judge"
+        text = CLAIMS.replace("cost_per_task, category: model", metric + evaluator)
+        text = text.replace("commitment: draft", "commitment: draft\n    trueup.dev/maturity: 2d")
         text = text if kind.at_most else text.replace("op: lte", "op: gte")
     result = checked(text)
     assert result.problems == ()

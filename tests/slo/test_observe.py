@@ -16,7 +16,7 @@ from pipeline.slo.durations import MINUTES_PER_DAY, MINUTES_PER_MONTH, Duration
 from pipeline.slo.maturity import Maturity, Verdicts
 from pipeline.slo.metrics import METRICS
 from pipeline.slo.objective import Alerting, Commitment, Objective, Owner, Workflow
-from pipeline.slo.observe import Measured, observations
+from pipeline.slo.observe import DEFAULT_FLOOR, Measured, observations
 from pipeline.slo.periods import RollingWindow
 from pipeline.slo.slices import Slicing
 from pipeline.slo.windows import Severity, default_pairs
@@ -100,6 +100,26 @@ def test_low_coverage_freezes_the_verified_ticket_but_not_the_reported_page() ->
     outage = tasks(0, NOW, bad_from=NOW - 120)
     state, _ = after(Measured(sparse, stand_in=outage, lag=LAG))
     assert (state.phase, state.level) == (Phase.FIRING, Severity.PAGE)
+
+
+@pytest.mark.parametrize(
+    ("metric", "written", "sampled", "floor"),
+    [
+        ("verified_success_rate", None, False, DEFAULT_FLOOR),
+        ("verified_success_rate", None, True, 0),
+        ("verified_success_rate", Fraction(1, 2), True, Fraction(1, 2)),
+        ("verified_success_rate", Fraction(0), False, 0),
+        ("satisfaction", None, False, 0),
+        ("cost_per_task", None, False, 0),
+        ("cost_per_task", Fraction(1, 2), False, Fraction(1, 2)),
+    ],
+)
+def test_verdicts_have_a_floor_by_default_unless_they_are_few_on_purpose(
+    metric: str, written: Fraction | None, sampled: bool, floor: Fraction | int
+) -> None:
+    made = objective(metric, alerting=replace(objective().alerting, coverage_floor=written))
+    watched = observations(made, Measured(FINE, lag=LAG, sampled=sampled), NOW)
+    assert [each.coverage_floor for each in watched] == [floor]
 
 
 def test_until_a_lag_is_known_nothing_counts_as_mature() -> None:

@@ -90,20 +90,24 @@ def silence(
     key: Key,
     by: By,
     why: Annotated[str, typer.Option("--why", help="the reason, for those who read the history")],
-    length: Annotated[str, typer.Option("--for", help="how long: 30m, 2h, 1d")],
+    length: Annotated[str | None, typer.Option("--for", help="how long: 30m, 2h, 1d")] = None,
+    end: Annotated[bool, typer.Option("--end", help="end the silence that there is, within two minutes")] = False,
     config: Config = None,
 ) -> None:
     """Go on evaluating an alert, but tell nobody anything new for a while. What still fires then is told.
 
-    Whoever was told before that it fires is told if it ends.
+    Whoever was told before that it fires is told if it ends. A later silence replaces an earlier one, so it can be
+    made longer or shorter; --end ends it.
     """
     from pipeline.config import parse_duration
     from sinks.objectives import SILENCE
 
     if not why.strip():
         raise typer.BadParameter("a silence says why: give --why TEXT")
+    if (length is None) is not end:
+        raise typer.BadParameter("for how long? Give --for, or --end to end the silence that there is")
     try:
-        minutes = parse_duration(length) // 60
+        minutes = 1 if length is None else parse_duration(length) // 60
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if minutes < 1:
@@ -112,7 +116,8 @@ def silence(
     found = _key(store, key)
     until = int(time.time()) // 60 + minutes + 1
     store.append([_action(found, SILENCE, by, why, until)])
-    typer.echo(f"{found}: silenced by {by} for {length}", err=True)
+    told = "the silence ends" if end else f"silenced by {by} for {length}"
+    typer.echo(f"{found}: {told}", err=True)
 
 
 def alerter(config: Config = None) -> None:
@@ -150,7 +155,7 @@ def _alerts(store: ObjectiveStore, config: Any) -> list[tuple[dict[str, str], An
     from pipeline.config import load
     from pipeline.objectives.read import retention_of
 
-    names = {row.key: (row.workflow, f"{row.slo}/{row.objective}") for row in store.transitions()}
+    names = {key: (workflow, f"{slo}/{objective}") for key, (workflow, slo, objective) in store.subjects().items()}
     for key, objective in StoredObjectives(store, retention_of(load(config))).objectives().items():
         names[key] = (objective.workflow.name, f"{objective.slo}/{objective.name}")
     states = {key: held(row).alert for key, row in store.states().items() if key in names}

@@ -67,7 +67,7 @@ def apply(
     """Commit to documents: a new version of each workflow in them. Versions are kept for ever.
 
     The documents of a workflow are applied together: an SLO that is not among them any more ends. What was committed
-    before the launch stays the reference; what is changed afterwards is shown as moved, by whom and when.
+    when the launch came stays the reference; what is changed or removed afterwards is shown as moved, by whom and when.
     """
     from pipeline.cli.slo_text import told_of
     from pipeline.config import load
@@ -103,7 +103,8 @@ def status(
 ) -> None:
     """Where every objective stands: attainment against the committed and the current target, budget, coverage, alert.
 
-    The remaining budget is signed: below zero it is overspent. Exit 1 if a committed or a current target is missed.
+    The remaining budget is signed: below zero it is overspent. What was promised and then removed or renamed is shown,
+    too. Exit 1 if a committed or a current target is missed.
     """
     from pipeline.cli.show import emit_rows
     from pipeline.cli.slo_text import print_moves, print_status
@@ -143,7 +144,7 @@ def report(
     store = ClickHouseObjectives(client_of(settings))
     history, standings = found.histories[workflow], found.standings[workflow]
     adjustments = [row for row in store.adjustments() if row.workflow == workflow]
-    transitions = [row for row in store.transitions() if row.workflow == workflow]
+    transitions = store.transitions(workflow=workflow)
     if output is Output.TABLE:
         print_account(history, standings, adjustments, transitions)
     else:
@@ -202,7 +203,7 @@ def adjust(
         raise typer.BadParameter("--withdraw takes back a whole adjustment: leave out --from, --to, --slo, --objective")
     settings = load(config)
     store = ClickHouseObjectives(client_of(settings))
-    names = _overview(settings, workflow).histories[workflow].latest.objectives
+    names = _overview(settings, workflow).histories[workflow].shown
     now = time.time_ns() // 1_000
     try:
         if withdraw is None:
@@ -224,7 +225,9 @@ def adjust(
 def _checked(files: list[Path], settings: Settings) -> Checked:
     """What the files say; one that cannot be read is a usage error."""
     from pipeline.objectives.read import retention_of
+    from pipeline.slo.resolve import Checked
     from pipeline.slo.resolve import check as check_documents
+    from pipeline.slo.source import Problem
 
     sources = []
     for file in files:
@@ -234,7 +237,13 @@ def _checked(files: list[Path], settings: Settings) -> Checked:
             raise typer.BadParameter(f"cannot read {file}: {error.strerror}; check the path and its rights") from None
         except UnicodeDecodeError:
             raise typer.BadParameter(f"{file} is not UTF-8 text; save it as UTF-8") from None
-    return check_documents(sources, retention=retention_of(settings))
+    receivers = (each.name for each in settings.notify.receivers)
+    checked = check_documents(sources, retention=retention_of(settings), receivers=receivers)
+    if checked.objectives or checked.problems:
+        return checked
+    fix = "add an SLO; one that is to end can be made a draft"
+    nothing = Problem(sources[0][0], 1, 1, "there is no SLO in these files, so nothing is promised", fix)
+    return Checked(checked.objectives, checked.objects, (nothing,))
 
 
 def _overview(settings: Settings, workflow: str | None) -> Overview:
