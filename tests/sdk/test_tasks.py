@@ -275,6 +275,14 @@ def test_a_generator_cannot_be_decorated(telemetry: Telemetry) -> None:
         telemetry.task()(steps)
 
 
+def test_one_id_for_all_calls_of_a_function_is_refused(telemetry: Telemetry) -> None:
+    def nightly() -> None:
+        """A job."""
+
+    with pytest.raises(TypeError, match=r"every call of .*nightly would be the one task 'nightly'; leave the id out"):
+        telemetry.task("nightly")(nightly)
+
+
 def test_the_block_runs_even_if_telemetry_is_broken(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("out of memory")

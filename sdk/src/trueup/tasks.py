@@ -128,6 +128,11 @@ class Task:
         """Make every call of a function, or of a coroutine function, a task of its own."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function.__qualname__} is a generator; use `with trueup.task(...)` inside it")
+        if self._arguments.task_id is not None:
+            raise TypeError(
+                f"every call of {function.__qualname__} would be the one task {self._arguments.task_id!r}; "
+                "leave the id out, or use `with trueup.task(id)` inside it"
+            )
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
