@@ -137,12 +137,12 @@ class Spans:
             read += event.cache_read_tokens or 0
             written += event.cache_write_tokens or 0
             reasoning += event.reasoning_tokens or 0
+            told = tokens_in is not None or tokens_out is not None
+            used_nothing = not told and event.error_type != ""
+            unpriced += event.cost is None and not used_nothing
             if event.kind is _MODEL_CALL:
-                told = tokens_in is not None or tokens_out is not None
-                used_nothing = not told and event.error_type != ""
                 calls += 1
                 known += told or used_nothing
-                unpriced += event.cost is None and not used_nothing
         row.model_calls += sign * calls
         row.usage_known += sign * known
         row.unpriced += sign * unpriced

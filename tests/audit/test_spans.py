@@ -209,6 +209,30 @@ CASES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         [root(), call("o"), call("a", "o", scope="x", **ANSWER), call("b", scope=SDK, end=5, **ANSWER)],
         {"model_calls": 2},
     ),
+    "an embedding of unknown price": (
+        [root(), call("a", cost=7, **USED), span("e", "embedding", "root", input_tokens=100_000)],
+        {"unpriced": 1, "usage_known": 1, "step_cost": 7, "input_tokens": 100_009},
+    ),
+    "an embedding that failed": (
+        [root(), span("e", "embedding", "root", **FAILED)],
+        {"unpriced": 0, "usage_known": 0, "action_errors": 1},
+    ),
+    "human minutes, one with a price and one without": (
+        [
+            root(cost=7),
+            event("i", "intervention", name="corrected", number=60 * MICRO, cost=5),
+            event("j", "intervention", name="corrected", number=60 * MICRO),
+        ],
+        {"costs": {"human": 5, "unpriced": 0}, "human_us": 120 * MICRO, "unpriced": 0},
+    ),
+    "interventions that took no minutes": (
+        [
+            root(cost=7),
+            event("i", "intervention", name="approved"),
+            event("j", "intervention", name="approved", number=0),
+        ],
+        {"costs": {}, "human_us": 0},
+    ),
     "a run whose last frame failed": (
         [root(), *chain(3, "step"), span("last", "step", "end", **FAILED)],
         {"claim": "failure", "run_failed": 1},

@@ -96,3 +96,23 @@ def test_a_verdict_of_one_task_in_a_million_keeps_its_exact_weight() -> None:
     part = facts(row)
     assert part is not None
     assert part.counts["weight_squared_known"] == 10**24
+
+
+KNOWN_COSTS: dict[str, tuple[list[str], int | None]] = {
+    "calls that each have a cost": (["root", "call", "free call", "failed call"], 11),
+    "a call without one": (["root", "call", "unpriced call"], None),
+    "an embedding with one": (["root", "call", "embedding", "failed embedding"], 11 + 19),
+    "an embedding without one": (["root", "call", "unpriced embedding"], None),
+    "an embedding without one, and an account": (["root with cost", "unpriced embedding"], 73),
+    "an intervention with a price": (["root with cost", "corrected"], 73 + 41),
+    "minutes without a price": (["root with cost", "corrected", "rejected"], None),
+    "an intervention without minutes": (["root with cost", "interrupted", "approved"], 73),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN_COSTS)
+def test_the_cost_of_a_task_is_known_when_each_of_its_parts_is(name: str) -> None:
+    templates, cost = KNOWN_COSTS[name]
+    part = facts(told([event(Spec(template), n) for n, template in enumerate(templates)]).row)
+    assert part is not None
+    assert (part.counts.get("cost_known", 0), part.counts.get("cost_nano", 0)) == (int(cost is not None), cost or 0)
