@@ -24,7 +24,8 @@ def telemetry(client: Client) -> Iterator[Check]:
     """What could be better in what the agents send. None of it is a failure."""
     (row,) = dictionaries(
         client,
-        """SELECT countIf(unpriced > 0) AS unknown, countIf(mapContains(costs, {unpriced:String})) AS unpaid, count() AS n
+        """SELECT countIf(unpriced > 0) AS unknown, countIf(mapContains(costs, {unpriced:String})) AS unpaid,
+            count() AS n
         FROM tasks WHERE status = 'finished'""",
         {"unpriced": UNPRICED},
     )

@@ -9,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.report.metrics import metrics, usd
 from schemas.rows import COUNTS, model_cost, other_costs
+from schemas.words import Stage
 from sinks.clickhouse import reads
 
 NAMED = (
@@ -71,5 +72,6 @@ def task_of_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def task_cost(row: dict[str, Any]) -> int | None:
     """Nano-dollars of a task's row; None while a part is unknown."""
-    model = model_cost(row["root_cost"], row["step_cost"], row["unpriced"], row["model_calls"], row["costs"])
+    told = (row[name] for name in ("root_cost", "step_cost", "unpriced", "model_calls", "costs"))
+    model = model_cost(*told, is_control=row["stage"] == Stage.CONTROL)
     return None if model is None else model + other_costs(row["costs"])

@@ -233,6 +233,18 @@ CASES: dict[str, tuple[list[Event], dict[str, Any]]] = {
         ],
         {"costs": {}, "human_us": 0},
     ),
+    "the process without the agent, with a cost": (
+        [root(stage="control"), tool("t", name="find", stage="control"), event("c", "cost", name="human", cost=5)],
+        {"stage": "control", "model_calls": 0, "costs": {"human": 5}},
+    ),
+    "the process without the agent, of which no cost is told": (
+        [root(stage="control"), tool("t", name="find", stage="control")],
+        {"stage": "control", "costs": {}},
+    ),
+    "the agent without a model call, with a cost": (
+        [root(), event("c", "cost", name="human", cost=5)],
+        {"model_calls": 0, "costs": {"human": 5}},
+    ),
     "a run whose last frame failed": (
         [root(), *chain(3, "step"), span("last", "step", "end", **FAILED)],
         {"claim": "failure", "run_failed": 1},

@@ -318,7 +318,7 @@ def _stated_last(e: Event) -> tuple[int, int, int]:
 
 def model_cost(row: Row) -> int | None:
     """Nano-dollars of the task's model calls; None: unknown."""
-    told = "model" in row["costs"]
+    told = "model" in row["costs"] or (row["stage"] == "control" and row["costs"])
     if "unpriced" in row["costs"]:
         return None
     if row["root_cost"] is None and (row["unpriced"] or not (row["model_calls"] or told)):

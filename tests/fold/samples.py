@@ -68,6 +68,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "complains": {"kind": "feedback", "flag": 1},
     "no complaint": {"kind": "feedback", "number": 0, "flag": 0},
     "costs model": {"kind": "cost", "name": "model", "cost": 43},
+    "costs no model": {"kind": "cost", "name": "model", "cost": 0},
     "costs tool": {"kind": "cost", "name": "tool", "cost": 47},
     "costs human": {"kind": "cost", "name": "human", "cost": 0},
     "costs operations": {"kind": "cost", "name": "operations", "cost": 53},
@@ -91,6 +92,7 @@ TOLD: tuple[dict[str, Any], ...] = (
     {"workflow": "w", "case_type": "refund", "duration": 70 * SECOND, "trace_id": "u"},
     {"agent": "bot", "model": "n", "task_source": "metadata.task_id", "trace_id": ""},
     {"workflow": "w", "attributes": {FORWARDED: "t"}},
+    {"workflow": "w", "stage": "control"},
 )
 """What an event may say of its dimensions; how long a span took; its trace, and where its task was found."""
 

@@ -11,10 +11,17 @@ closed AS (
             AS is_placed,
         status = 'finished' AND verdict IN ('success', 'failure') AS is_known,
         -- The cost is known when the agent gave its account, or each of its uses of models has a cost; and when all
-        -- human time has a price.
+        -- human time has a price. Without a model call somebody has to tell of models, but for the process without the
+        -- agent: it has none, so any cost will do.
         status = 'finished'
             AND NOT mapContains(costs, 'unpriced')
-            AND (root_cost IS NOT NULL OR (unpriced = 0 AND (model_calls > 0 OR mapContains(costs, 'model'))))
+            AND (
+                root_cost IS NOT NULL
+                OR (
+                    unpriced = 0
+                    AND (model_calls > 0 OR mapContains(costs, 'model') OR (stage = 'control' AND notEmpty(costs)))
+                )
+            )
             AS is_priced,
         ifNull(root_cost, step_cost) + costs['model'] AS model_cost,
         arraySum(mapValues(costs)) AS all_costs
