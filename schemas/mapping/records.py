@@ -201,8 +201,11 @@ class Mapper:
         fields, names = self.reader.read(r.attributes)
         said = model.model_validate(r.attributes | self.reader.renamed(fields))
         trace_id, span_id = _id_if_any(r.trace_id, 32, "trace id"), _id_if_any(r.span_id, 16, "span id")
-        event_id = text_of(fields.get("event_id"), "trueup.event.id", self.limits.text_bytes) or record_id(r)
+        event_id = text_of(fields.get("event_id"), "trueup.event.id", self.limits.text_bytes)
         event = self._blank(event_id, r.source, fields, names, trace_id)
+        if not event_id:
+            event.event_id = record_id(r, event)
+            event.hash = event_hash(event.event_id)
         event.at = event.start = self._time(r.time_ns, received)
         event.span_id = span_id
         event.attributes |= self._allowed(r.attributes)
@@ -317,9 +320,14 @@ def _id_if_any(value: str, digits: int, what: str) -> str:
     return value
 
 
-def record_id(r: LogRecord) -> str:
-    """The identity of a log record that brings none: a hash of what it says."""
-    said = (r.event_name, r.time_ns, r.trace_id, r.span_id, sorted(r.attributes.items()))
+def record_id(r: LogRecord, event: Event) -> str:
+    """The identity of a log record that brings none: a hash of what it says.
+
+    And, if it names no task, of what it is about: its resource may say so, and two workflows the same of themselves.
+    """
+    said: tuple[Any, ...] = (r.event_name, r.time_ns, r.trace_id, r.span_id, sorted(r.attributes.items()))
+    if event.task_source in ("", BY_TRACE):
+        said += (event.tenant, event.workflow, event.stage, event.environment)
     return xxhash.xxh3_128_hexdigest(msgspec.json.encode(said, enc_hook=str))
 
 
