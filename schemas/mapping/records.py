@@ -16,6 +16,7 @@ from schemas.event import BY_TRACE, Event, event_hash
 from schemas.mapping import learnt
 from schemas.mapping.failure import ending
 from schemas.mapping.judged import annotator_of, carries, judged
+from schemas.mapping.profile import profile
 from schemas.mapping.reader import Fields, Reader, classify
 from schemas.mapping.table import EVALUATOR
 from schemas.mapping.values import Ignored, Rejected, is_id, text_of
@@ -25,6 +26,8 @@ from schemas.units import MINUTE_US, NANO
 from schemas.words import ACTIONS, Kind, Outcome, Reason, Stage
 
 DAY_US = 86_400_000_000
+IGNORED = "trueup.ignored"
+"""The attribute of an event that names what was told and could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ class Mapper:
         elif not event.parent_id and not waits and _speaks_for_its_trace(event):
             event.root, event.value = 1, str(Outcome.FAILURE if s.failed else Outcome.SUCCESS)
         event.attributes |= self._allowed(s.attributes)
+        if event.root:
+            _profile(event, s.attributes)
         return [event, *judged]
 
     def _judged(self, about: Event, s: SpanRecord, fields: Fields) -> list[Event]:
@@ -169,7 +174,7 @@ class Mapper:
         elif event.kind in _MODEL_USE:
             self._cost(event, fields, ignored)
         if ignored.names:
-            event.attributes["trueup.ignored"] = ",".join(sorted(ignored.names))
+            event.attributes[IGNORED] = ",".join(sorted(ignored.names))
 
     def _cost(self, event: Event, fields: Fields, ignored: Ignored) -> None:
         """The user's own price, else the cost that the instrumentation tells, else the price of the list."""
@@ -292,6 +297,15 @@ def _speaks_for_its_trace(event: Event) -> bool:
     if event.kind == Kind.MODEL_CALL:
         return event.task_source == BY_TRACE
     return event.kind not in ACTIONS and event.kind != Kind.SETUP
+
+
+def _profile(event: Event, attributes: Mapping[str, Any]) -> None:
+    """Keep what a root span tells of the task's input, and note that something of it is no name or number."""
+    kept, is_all = profile(attributes)
+    event.attributes |= kept
+    if not is_all:
+        ignored = event.attributes.get(IGNORED)
+        event.attributes[IGNORED] = f"{ignored},input" if ignored else "input"
 
 
 def _own(fields: Fields) -> dict[str, Any]:
