@@ -85,7 +85,7 @@ class Event(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=Tru
     flag: Bit | None
     """1 complaint, 0 none."""
     attributes: dict[str, str]
-    """What else was allowed through by configuration."""
+    """What else was allowed through by configuration; of a root span the profile of the task's input."""
     scope: str = ""
     """Instrumentation scope of a span: two of them may describe the same call."""
     response_id: str = ""

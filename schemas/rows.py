@@ -10,6 +10,8 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from schemas.words import Stage
+
 
 class WindowKey(NamedTuple):
     """What a window is about. `minute` is the start of a minute, in seconds since the epoch."""
@@ -176,12 +178,14 @@ class TaskRow(msgspec.Struct, array_like=True):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     unpriced: int = 0
-    """Model calls whose cost is unknown."""
+    """Model calls and embeddings whose cost is unknown."""
     root_cost: int | None = None
     """The agent's own account of the model cost: it replaces the sum of the steps."""
     step_cost: int = 0
     costs: dict[str, int] = {}
-    """Category -> nano-dollars, of costs that arrived as events and of tools that told theirs."""
+    """Category -> nano-dollars, of costs that arrived as events and of tools that told theirs.
+
+    UNPRICED, which always has 0, is among them where a human took time of unknown price."""
     latency_us: dict[int, int] = {}
     scores: dict[str, int] = {}
     """Evaluator -> latest score in millionths."""
@@ -212,21 +216,36 @@ class TaskRow(msgspec.Struct, array_like=True):
 
     @property
     def model_cost(self) -> int | None:
-        """Nano-dollars of its model calls; None while a part is unknown."""
-        return model_cost(self.root_cost, self.step_cost, self.unpriced, self.model_calls, self.costs)
+        """Nano-dollars of its model calls; None while a part of the whole is unknown."""
+        told = self.root_cost, self.step_cost, self.unpriced, self.model_calls, self.costs
+        return model_cost(*told, is_control=self.stage == Stage.CONTROL)
+
+
+UNPRICED = "unpriced"
+"""Not a category: what a task has among its costs that took human time which has no price."""
 
 
 def model_cost(
-    root_cost: int | None, step_cost: int, unpriced: int, model_calls: int, costs: dict[str, int]
+    root_cost: int | None,
+    step_cost: int,
+    unpriced: int,
+    model_calls: int,
+    costs: dict[str, int],
+    *,
+    is_control: bool,
 ) -> int | None:
     """The agent's own account, else the sum of its steps when each is known; and what events added.
 
-    Nano-dollars; None while a part is unknown, and where nothing tells that a model was used at all.
+    Nano-dollars; None while a part of the task's cost is unknown, and where nothing tells what was used of models:
+    an agent without model calls may have some that nobody instruments. The process without the agent (`is_control`)
+    has none, so there any cost will do.
     """
+    if UNPRICED in costs:
+        return None
     added = costs.get("model", 0)
     if root_cost is not None:
         return root_cost + added
-    if unpriced or not (model_calls or "model" in costs):
+    if unpriced or not (model_calls or "model" in costs or (is_control and costs)):
         return None
     return step_cost + added
 

@@ -10,9 +10,11 @@ from pipeline.doctor.check import Check
 from pipeline.normalise.cardinality import NOTED, OTHER
 from pipeline.prices import PACKAGE, list_version
 from schemas.event import FORWARDED
+from schemas.rows import UNPRICED
 from sinks.clickhouse.reads import dictionaries
 
 UNPRICED_SHOWN = 20
+NO_HUMAN_PRICE_FIX = "set human_usd_per_hour: a price for the role, or `default`; what has arrived stays without"
 NO_PRICE_FIX = (
     "the telemetry must tell provider and tokens; set prices or model_aliases for what the list does not have"
 )
@@ -21,11 +23,19 @@ NO_PRICE_FIX = (
 def telemetry(client: Client) -> Iterator[Check]:
     """What could be better in what the agents send. None of it is a failure."""
     (row,) = dictionaries(
-        client, "SELECT countIf(unpriced > 0) AS unknown, count() AS n FROM tasks WHERE status = 'finished'"
+        client,
+        """SELECT countIf(unpriced > 0) AS unknown, countIf(mapContains(costs, {unpriced:String})) AS unpaid,
+            count() AS n
+        FROM tasks WHERE status = 'finished'""",
+        {"unpriced": UNPRICED},
     )
-    yield Check("cost", True, f"{row['unknown']} of {row['n']} finished tasks have model calls of unknown cost")
+    yield Check(
+        "cost", True, f"{row['unknown']} of {row['n']} finished tasks have model calls or embeddings of unknown cost"
+    )
     if row["unknown"]:
         yield from _unpriced(client)
+    if row["unpaid"]:
+        yield from _unpaid(client)
     yield from _limited(client)
     yield from _passed_on_twice(client)
     (row,) = dictionaries(client, "SELECT count() AS n FROM tasks WHERE status = 'announced'")
@@ -36,11 +46,11 @@ def telemetry(client: Client) -> Iterator[Check]:
 
 
 def _unpriced(client: Client) -> Iterator[Check]:
-    """Which model calls have no cost: by model and instrumentation, those with the most calls first."""
+    """Which model calls and embeddings have no cost: by model and instrumentation, those with the most calls first."""
     for found in dictionaries(
         client,
         """SELECT model, scope, uniq(hash) AS n FROM raw_events
-        WHERE kind = 'model_call' AND cost IS NULL
+        WHERE kind IN ('model_call', 'embedding') AND cost IS NULL
             AND (error_type = '' OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
         GROUP BY model, scope ORDER BY n DESC, model, scope LIMIT {most:UInt8}""",
         {"most": UNPRICED_SHOWN},
@@ -49,6 +59,19 @@ def _unpriced(client: Client) -> Iterator[Check]:
         yield Check(f"no cost: {found['model'] or 'no model told'}", True, what, NO_PRICE_FIX)
     version = list_version()
     yield Check("price list", bool(version), version or "not installed", "" if version else f"install {PACKAGE}")
+
+
+def _unpaid(client: Client) -> Iterator[Check]:
+    """Whose human minutes have no price, by role: those with the most minutes first."""
+    for found in dictionaries(
+        client,
+        """SELECT value AS role, intDiv(sum(number), 60000000) AS minutes, uniq(task_id) AS n
+        FROM raw_events FINAL WHERE kind = 'intervention' AND number > 0 AND cost IS NULL
+        GROUP BY role ORDER BY minutes DESC, role LIMIT {most:UInt8}""",
+        {"most": UNPRICED_SHOWN},
+    ):
+        what = f"{found['minutes']} minutes in {found['n']} tasks, whose cost is unknown therefore"
+        yield Check(f"no price of human time: {found['role'] or 'no role told'}", True, what, NO_HUMAN_PRICE_FIX)
 
 
 def _passed_on_twice(client: Client) -> Iterator[Check]:

@@ -21,16 +21,28 @@ _FRAME_COSTS = frozenset({Kind.STEP, Kind.OTHER})
 class Spans:
     """The spans of one task: what they add up to is in its row, and later ones are compared with them."""
 
-    __slots__ = ("_calls", "_frames", "_last_call", "_parents", "_repeated", "_scopes", "_spans", "_tangled", "row")
+    __slots__ = (
+        "_calls",
+        "_frames",
+        "_last_call",
+        "_parents",
+        "_repeated",
+        "_scopes",
+        "_spans",
+        "_tangled",
+        "_tool_scopes",
+        "row",
+    )
 
     def __init__(self, row: TaskRow) -> None:
         self.row = row
         self._spans: list[Event] = []
         self._frames: list[Event] = []
         self._scopes: set[str] = set()
+        self._tool_scopes: set[str] = set()
         self._calls: set[str] = set()
-        """Event ids of model and tool calls; and of the parents of all spans. Where they meet, or model calls
-        have several scopes, a call may be told twice: `_tangled`."""
+        """Event ids of model and tool calls; and of the parents of all spans. Where they meet, or calls of
+        a kind have several scopes, a call may be told twice: `_tangled`."""
         self._parents: set[str] = set()
         self._tangled = False
         self._repeated: set[int] = set()
@@ -74,6 +86,7 @@ class Spans:
             kind = event.kind
             if kind is _TOOL_CALL:
                 self._calls.add(event.event_id)
+                self._tool_scopes.add(event.scope)
             elif kind is _MODEL_CALL:
                 self._calls.add(event.event_id)
                 self._scopes.add(event.scope)
@@ -124,12 +137,12 @@ class Spans:
             read += event.cache_read_tokens or 0
             written += event.cache_write_tokens or 0
             reasoning += event.reasoning_tokens or 0
+            told = tokens_in is not None or tokens_out is not None
+            used_nothing = not told and event.error_type != ""
+            unpriced += event.cost is None and not used_nothing
             if event.kind is _MODEL_CALL:
-                told = tokens_in is not None or tokens_out is not None
-                used_nothing = not told and event.error_type != ""
                 calls += 1
                 known += told or used_nothing
-                unpriced += event.cost is None and not used_nothing
         row.model_calls += sign * calls
         row.usage_known += sign * known
         row.unpriced += sign * unpriced
@@ -142,7 +155,8 @@ class Spans:
     def conclude(self) -> None:
         """Bring up to date what only the spans together tell."""
         if not self._tangled:
-            self._tangled = len(self._scopes) > 1 or not self._parents.isdisjoint(self._calls)
+            several = len(self._scopes) > 1 or len(self._tool_scopes) > 1
+            self._tangled = several or not self._parents.isdisjoint(self._calls)
         if self._tangled:
             repeated = repetitions(self._spans)
             gone, back = repeated - self._repeated, self._repeated - repeated

@@ -15,7 +15,7 @@ from pipeline.fold.facts import Facts
 from pipeline.fold.message import Arrived
 from pipeline.fold.spans import Spans
 from schemas.event import BY_TRACE, FORWARDED, Event, may_be_a_trace
-from schemas.rows import LOG_ONLY, TaskRow
+from schemas.rows import LOG_ONLY, UNPRICED, TaskRow
 from schemas.units import UINT64_MAX
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
 
@@ -232,6 +232,8 @@ class Task:
         row.human_us += event.number or 0
         if event.cost is not None:
             row.costs["human"] = row.costs.get("human", 0) + event.cost
+        elif event.number:
+            row.costs[UNPRICED] = 0
 
     def _answered(self, event: Event) -> None:
         row = self.row

@@ -6,10 +6,11 @@ tool server's span under its client's. A root often ends well although the agent
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
+from itertools import islice
 
 from schemas.event import Event
-from schemas.words import Kind
+from schemas.words import ACTIONS, Kind
 
 NATIVE_SCOPES = frozenset({"com.anthropic.sdk.python"})
 """SDKs that tell their own calls. Beside an instrumentation of the same call, theirs is the repetition."""
@@ -20,6 +21,10 @@ UNTOLD_SCOPES = frozenset({"autogen-core"})
 MANY_ROOTS = 3
 """With more root spans than this no root speaks for the run; the agent run that ended last does."""
 
+_CALLS = frozenset({Kind.MODEL_CALL, Kind.TOOL_CALL})
+_BOUNDS = ACTIONS | {Kind.AGENT_RUN, Kind.WORKFLOW_RUN}
+"""What lies below one of these is its own work: an agent that a tool runs makes its own calls."""
+
 DEPTH = 64
 """How far up a span's ancestors are looked at; deeper than any framework nests."""
 
@@ -27,52 +32,80 @@ DEPTH = 64
 def repetitions(spans: Collection[Event]) -> set[int]:
     """The hashes of calls that another span of the task tells already.
 
-    - a model call under a model call;
-    - a tool call under a call of the same tool, or with the same call id;
-    - of two model calls of different scopes that overlap in time and have the same response id, the
-      one of the SDK itself, else the shorter, else the one of the greater hash.
+    - a call whose nearest action or run above is its like: a model call; of a tool call, one with its call id,
+      or, where one of the two has none, of its tool;
+    - of calls of different scopes that overlap in time and are the same, by their ids or by what they tell,
+      all but the one with the greatest merit.
     """
     by_id = {e.event_id: e for e in spans}
-    found = {e.hash for e in spans if e.kind in (Kind.MODEL_CALL, Kind.TOOL_CALL) and _under_its_like(e, by_id)}
-    answered: dict[str, list[Event]] = {}
-    for e in spans:
-        if e.kind == Kind.MODEL_CALL and e.response_id and e.hash not in found:
-            answered.setdefault(e.response_id, []).append(e)
-    for calls in answered.values():
-        if len(calls) > 1:
-            found |= _told_twice(calls)
+    calls = [e for e in spans if e.kind in _CALLS]
+    found = {e.hash for e in calls if _below_its_like(e, by_id)}
+    named: dict[tuple[object, ...], list[Event]] = {}
+    for e in calls:
+        if e.hash not in found:
+            for name in _names(e):
+                named.setdefault(name, []).append(e)
+    for same in named.values():
+        if len(same) > 1:
+            found |= _told_twice(same)
     return found
 
 
-def _under_its_like(event: Event, by_id: dict[str, Event]) -> bool:
+def _below_its_like(event: Event, by_id: dict[str, Event]) -> bool:
     above = by_id.get(parent_of(event))
     for _ in range(DEPTH):
         if above is None:
             return False
-        if above.kind == event.kind and (event.kind == Kind.MODEL_CALL or _same_tool(above, event)):
-            return True
+        if above.kind in _BOUNDS:
+            return above.kind == event.kind and (event.kind == Kind.MODEL_CALL or _same_tool(above, event))
         above = by_id.get(parent_of(above))
     return False
 
 
 def _same_tool(one: Event, other: Event) -> bool:
-    if one.response_id and one.response_id == other.response_id:
-        return True
-    return one.name.rsplit(".", 1)[-1] == other.name.rsplit(".", 1)[-1]
+    if one.response_id and other.response_id:
+        return one.response_id == other.response_id
+    return _tool(one) == _tool(other)
+
+
+def _tool(event: Event) -> str:
+    """The name of a call's tool without that of its server or agent."""
+    return event.name.rsplit(".", 1)[-1]
+
+
+def _names(event: Event) -> Iterator[tuple[object, ...]]:
+    """What a call may be known by in another instrumentation: its id; of a model call its model, tokens and failure.
+
+    Calls that tell neither tokens nor a failure have nothing to be known by.
+    """
+    is_tool = event.kind == Kind.TOOL_CALL
+    if event.response_id:
+        yield event.kind, event.response_id, _tool(event) if is_tool else ""
+    failed, tokens = event.error_type != "", (event.input_tokens, event.output_tokens)
+    if not is_tool and (failed or tokens != (None, None)):
+        yield event.model, *tokens, failed
 
 
 def _told_twice(calls: list[Event]) -> set[int]:
-    """Of overlapping calls with one response id, all that a better one of another scope tells too."""
-    return {
-        e.hash
-        for e in calls
-        for o in calls
-        if o.scope != e.scope and o.start <= e.at and e.start <= o.at and _merit(o) > _merit(e)
-    }
+    """Of calls that overlap and differ in scope, but not in id where both have one: the one of less merit."""
+    found = set()
+    calls.sort(key=lambda e: e.start)
+    for following, one in enumerate(calls, 1):
+        for other in islice(calls, following, None):
+            if other.start > one.at:
+                break
+            ids = {one.response_id, other.response_id} - {""}
+            if one.scope != other.scope and len(ids) < 2:
+                found.add(min(one, other, key=_merit).hash)
+    return found
 
 
-def _merit(event: Event) -> tuple[bool, int, int]:
-    return event.scope not in NATIVE_SCOPES, event.at - event.start, -event.hash
+def _merit(event: Event) -> tuple[bool, bool, bool, str]:
+    """How well a call is told: not by the SDK itself, with its cost, with its id; then the scopes have an order.
+
+    Nothing of this call alone, such as its duration: of calls in parallel, each has to find its own repetition.
+    """
+    return event.scope not in NATIVE_SCOPES, event.cost is not None, event.response_id != "", event.scope
 
 
 def run_failed(frames: Sequence[Event], spans: Container[str], last_call: Event | None) -> bool:

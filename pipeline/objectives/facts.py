@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.rows import model_cost, other_costs
-from schemas.words import OVERRIDES, Intervention, Outcome, TaskStatus, Verdict
+from schemas.words import OVERRIDES, Intervention, Outcome, Stage, TaskStatus, Verdict
 
 
 class TaskFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -83,7 +83,8 @@ class TaskFacts(msgspec.Struct, frozen=True, array_like=True):
 
     def cost(self, category: str | None = None) -> int | None:
         """Nano-dollars, of all or of one category; None while any part of the whole is unknown."""
-        model = model_cost(self.root_cost, self.step_cost, self.unpriced, self.model_calls, self.costs)
+        told = self.root_cost, self.step_cost, self.unpriced, self.model_calls, self.costs
+        model = model_cost(*told, is_control=self.standing == Stage.CONTROL)
         if model is None:
             return None
         if category is None:

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.report.metrics import action_metrics, mean, metrics, usd
 from schemas.rows import COUNTS, model_cost, other_costs
-from schemas.words import OVERRIDES
+from schemas.words import OVERRIDES, Stage
 from sinks.clickhouse import actions, business, reads
 
 NAMED = (
@@ -104,5 +104,6 @@ def is_overridden(row: dict[str, Any]) -> bool:
 
 def task_cost(row: dict[str, Any]) -> int | None:
     """Nano-dollars of a task's row; None while a part is unknown."""
-    model = model_cost(row["root_cost"], row["step_cost"], row["unpriced"], row["model_calls"], row["costs"])
+    told = (row[name] for name in ("root_cost", "step_cost", "unpriced", "model_calls", "costs"))
+    model = model_cost(*told, is_control=row["stage"] == Stage.CONTROL)
     return None if model is None else model + other_costs(row["costs"])

@@ -17,6 +17,7 @@ from schemas.event import BY_TRACE, Event, event_hash
 from schemas.mapping import learnt
 from schemas.mapping.failure import ending
 from schemas.mapping.judged import annotator_of, carries, judged
+from schemas.mapping.profile import profile
 from schemas.mapping.reader import Fields, Reader, classify
 from schemas.mapping.table import EVALUATOR
 from schemas.mapping.values import Ignored, Rejected, is_id, text_of
@@ -26,6 +27,8 @@ from schemas.units import MINUTE_US, NANO
 from schemas.words import ACTIONS, Kind, Outcome, Reason, Stage
 
 DAY_US = 86_400_000_000
+IGNORED = "trueup.ignored"
+"""The attribute of an event that names what was told and could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class Mapper:
         elif not event.parent_id and not waits and _speaks_for_its_trace(event):
             event.root, event.value = 1, str(Outcome.FAILURE if s.failed else Outcome.SUCCESS)
         event.attributes |= self._allowed(s.attributes)
+        if event.root:
+            _profile(event, s.attributes)
         return [event, *judged]
 
     def _judged(self, about: Event, s: SpanRecord, fields: Fields) -> list[Event]:
@@ -170,7 +175,7 @@ class Mapper:
         elif event.kind in _MODEL_USE:
             self._cost(event, fields, ignored)
         if ignored.names:
-            event.attributes["trueup.ignored"] = ",".join(sorted(ignored.names))
+            event.attributes[IGNORED] = ",".join(sorted(ignored.names))
 
     def _cost(self, event: Event, fields: Fields, ignored: Ignored) -> None:
         """The user's own price, else the cost that the instrumentation tells, else the price of the list."""
@@ -203,8 +208,11 @@ class Mapper:
         fields, names = self.reader.read(r.attributes)
         said = model.model_validate(r.attributes | self.reader.renamed(fields))
         trace_id, span_id = _id_if_any(r.trace_id, 32, "trace id"), _id_if_any(r.span_id, 16, "span id")
-        event_id = text_of(fields.get("event_id"), "trueup.event.id", self.limits.text_bytes) or record_id(r)
+        event_id = text_of(fields.get("event_id"), "trueup.event.id", self.limits.text_bytes)
         event = self._blank(event_id, r.source, fields, names, trace_id)
+        if not event_id:
+            event.event_id = record_id(r, event)
+            event.hash = event_hash(event.event_id)
         event.at = event.start = self._time(r.time_ns, received)
         event.span_id = span_id
         event.attributes |= self._allowed(r.attributes)
@@ -293,6 +301,15 @@ def _speaks_for_its_trace(event: Event) -> bool:
     return event.kind not in ACTIONS and event.kind != Kind.SETUP
 
 
+def _profile(event: Event, attributes: Mapping[str, Any]) -> None:
+    """Keep what a root span tells of the task's input, and note that something of it is no name or number."""
+    kept, is_all = profile(attributes)
+    event.attributes |= kept
+    if not is_all:
+        ignored = event.attributes.get(IGNORED)
+        event.attributes[IGNORED] = f"{ignored},input" if ignored else "input"
+
+
 def _own(fields: Fields) -> dict[str, Any]:
     return {attribute: fields[name] for name, attribute in _OWN_FIELDS.items() if name in fields}
 
@@ -320,9 +337,14 @@ def _id_if_any(value: str, digits: int, what: str) -> str:
     return value
 
 
-def record_id(r: LogRecord) -> str:
-    """The identity of a log record that brings none: a hash of what it says."""
-    said = (r.event_name, r.time_ns, r.trace_id, r.span_id, sorted(r.attributes.items()))
+def record_id(r: LogRecord, event: Event) -> str:
+    """The identity of a log record that brings none: a hash of what it says.
+
+    And, if it names no task, of what it is about: its resource may say so, and two workflows the same of themselves.
+    """
+    said: tuple[Any, ...] = (r.event_name, r.time_ns, r.trace_id, r.span_id, sorted(r.attributes.items()))
+    if event.task_source in ("", BY_TRACE):
+        said += (event.tenant, event.workflow, event.stage, event.environment)
     return xxhash.xxh3_128_hexdigest(msgspec.json.encode(said, enc_hook=str))
 
 

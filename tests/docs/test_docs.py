@@ -18,6 +18,7 @@ from pipeline.config import Settings
 from pipeline.docs import generated
 from pipeline.report.metrics import RATES, WEIGHTED, action_metrics, metrics
 from schemas.contract import EVENTS
+from schemas.mapping.profile import PREFIX
 from schemas.mapping.reader import Reader
 from schemas.mapping.records import Mapper
 from schemas.mapping.table import OWN, ROWS
@@ -143,6 +144,7 @@ def test_every_attribute_of_ours_is_told() -> None:
     for row in ROWS:
         if row.convention == OWN:
             assert row.attribute in CONTRACT, row.attribute
+    assert f"`{PREFIX}*`" in CONTRACT
 
 
 def test_every_reason_is_told() -> None:

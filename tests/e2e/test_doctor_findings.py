@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.doctor import Check, examine
 from tests.e2e.lab import Lab, now_ns
-from tests.otlp import span, traces
+from tests.otlp import logs, record, span, traces
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 5}
 HOURS_AGO_NS = 5 * 3_600 * 1_000_000_000
@@ -24,14 +24,17 @@ def findings(lab: Lab) -> dict[str, Check]:
         task | CHAT | {"gen_ai.request.model": "house-model"},
         task | CHAT | {"gen_ai.request.model": "house-model", "gen_ai.provider.name": "openai"},
         task | CHAT | {"gen_ai.request.model": "gpt-4.1", "gen_ai.provider.name": "openai"},
+        task | {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "house-embedder"},
         task | {"trueup.task.outcome": "success"},
     ]
     priceless = [span(values, at=now, spanId=f"{i + 1:016x}", traceId="7" * 32) for i, values in enumerate(calls)]
+    minutes = task | {"trueup.intervention": "corrected", "trueup.human.minutes": 7.5, "trueup.human.role": "clerk"}
     then = now - HOURS_AGO_NS
     many = [
         span({"trueup.task.id": f"of-{i}", "trueup.tenant": f"tenant-{i}"}, at=then, traceId=f"{i + 1:032x}")
         for i in range(TENANTS)
     ]
+    lab.land(lab.logs(logs(record("trueup.task.intervened", minutes, at=now))))
     lab.land(lab.spans(traces(*priceless)), lab.spans(traces(*many)))
     known = span({"trueup.task.id": "of-all"}, at=now, traceId=KNOWN)
     naming = span({"trueup.task.id": KNOWN}, at=now, traceId=OTHER)
@@ -45,8 +48,15 @@ def test_calls_without_a_price_are_listed_by_model_and_instrumentation(findings:
     assert findings["no cost: house-model"].finding == "2 calls, told by test"
     assert "prices" in findings["no cost: house-model"].fix
     assert "no cost: gpt-4.1" not in findings
-    assert "have model calls of unknown cost" in findings["cost"].finding
+    assert findings["no cost: house-embedder"].finding == "1 calls, told by test"
+    assert "have model calls or embeddings of unknown cost" in findings["cost"].finding
     assert findings["price list"].ok
+
+
+def test_human_minutes_without_a_price_are_listed_by_role(lab: Lab, findings: dict[str, Check]) -> None:
+    found = findings["no price of human time: clerk"]
+    assert found.finding == "7 minutes in 1 tasks, whose cost is unknown therefore"
+    assert "human_usd_per_hour" in found.fix
 
 
 def test_a_dimension_with_too_many_values_is_listed(lab: Lab, findings: dict[str, Check]) -> None:

@@ -223,15 +223,15 @@ class _History:
 
     def _calls(self) -> Row:
         tools, calls, users = self.calls("tool_call"), self.calls("model_call"), self.calls("model_call", "embedding")
-        silent = [e for e in calls if e.input_tokens is None and e.output_tokens is None]
+        silent = [e for e in users if e.input_tokens is None and e.output_tokens is None]
         used_nothing = [e for e in silent if e.error_type]
         runs = [e for e in self.of("agent_run") if e.scope == "autogen-core"]
         return {
             "model_calls": len(calls),
             "tool_calls": len(tools),
             "tool_errors": len([e for e in tools if e.error_type]),
-            "usage_known": len(calls) - len(silent) + len(used_nothing),
-            "unpriced": len([e for e in calls if e.cost is None and e not in used_nothing]),
+            "usage_known": len([e for e in calls if e not in silent or e in used_nothing]),
+            "unpriced": len([e for e in users if e.cost is None and e not in used_nothing]),
             **{name: sum(getattr(e, name) or 0 for e in users) for name in TOKENS},
             "untold_runs": len(runs),
             "untold_successes": len([e for e in runs if not e.error_type]),
@@ -247,6 +247,8 @@ class _History:
         for e in self.of("intervention"):
             if e.cost is not None:
                 spent.setdefault("human", []).append(e.cost)
+            elif e.number is not None and e.number > 0:
+                spent["unpriced"] = [0]
         for e in self.of("cost"):
             spent.setdefault(e.name, []).append(e.cost or 0)
         steps = self.calls("model_call", "embedding", "retrieval", "guardrail")
@@ -316,7 +318,9 @@ def _stated_last(e: Event) -> tuple[int, int, int]:
 
 def model_cost(row: Row) -> int | None:
     """Nano-dollars of the task's model calls; None: unknown."""
-    told = "model" in row["costs"]
+    told = "model" in row["costs"] or (row["stage"] == "control" and row["costs"])
+    if "unpriced" in row["costs"]:
+        return None
     if row["root_cost"] is None and (row["unpriced"] or not (row["model_calls"] or told)):
         return None
     own = row["step_cost"] if row["root_cost"] is None else row["root_cost"]

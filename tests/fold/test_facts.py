@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.fold.facts import Change, empty_window, facts
+from pipeline.report.build import task_cost
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
 from tests.fold import reference
 from tests.fold.reference import Entry
-from tests.fold.samples import BASE, MINUTE, Spec, event, specs
+from tests.fold.samples import BASE, MINUTE, TOLD, Spec, event, specs
 from tests.fold.test_task import events_of_a_task, told
 from tests.fold.world import check_windows
 
@@ -96,3 +98,47 @@ def test_a_verdict_of_one_task_in_a_million_keeps_its_exact_weight() -> None:
     part = facts(row)
     assert part is not None
     assert part.counts["weight_squared_known"] == 10**24
+
+
+CONTROL = TOLD.index({"workflow": "w", "stage": "control"})
+KNOWN_COSTS: dict[str, tuple[list[str], int | None]] = {
+    "calls that each have a cost": (["root", "call", "free call", "failed call"], 11),
+    "a call without one": (["root", "call", "unpriced call"], None),
+    "an embedding with one": (["root", "call", "embedding", "failed embedding"], 11 + 19),
+    "an embedding without one": (["root", "call", "unpriced embedding"], None),
+    "an embedding without one, and an account": (["root with cost", "unpriced embedding"], 73),
+    "an intervention with a price": (["root with cost", "corrected"], 73 + 41),
+    "minutes without a price": (["root with cost", "corrected", "rejected"], None),
+    "costs of the agent without a call of a model": (["root", "tool", "costs operations", "corrected"], None),
+    "the same, and that models cost nothing": (["root", "tool", "costs operations", "costs no model"], 53),
+    "an intervention without minutes": (["root with cost", "interrupted", "approved"], 73),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN_COSTS)
+def test_the_cost_of_a_task_is_known_when_each_of_its_parts_is(name: str) -> None:
+    templates, cost = KNOWN_COSTS[name]
+    check_cost([Spec(template) for template in templates], cost)
+
+
+KNOWN_COSTS_OF_CONTROL: dict[str, tuple[list[str], int | None]] = {
+    "what a human cost": (["other root", "corrected"], 41),
+    "what a human and operations cost, and a retrieval": (["root", "retrieval", "corrected", "costs operations"], 111),
+    "nothing at all": (["root", "tool"], None),
+    "minutes without a price": (["root", "costs operations", "rejected"], None),
+    "a call without a cost": (["root", "costs operations", "unpriced call"], None),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN_COSTS_OF_CONTROL)
+def test_the_process_without_the_agent_has_a_known_cost_when_one_is_told(name: str) -> None:
+    templates, cost = KNOWN_COSTS_OF_CONTROL[name]
+    check_cost([Spec(template, told=CONTROL) for template in templates], cost)
+
+
+def check_cost(specs: list[Spec], cost: int | None) -> None:
+    row = told([event(spec, n) for n, spec in enumerate(specs)]).row
+    part, listed = facts(row), task_cost(msgspec.structs.asdict(row))
+    assert part is not None
+    assert listed == cost
+    assert (part.counts.get("cost_known", 0), part.counts.get("cost_nano", 0)) == (int(cost is not None), cost or 0)

@@ -183,6 +183,35 @@ def test_a_record_without_an_id_is_known_by_what_it_says() -> None:
     assert len({event.event_id, *(e.event_id for e in others)}) == 7
 
 
+ABOUT = ("trueup.tenant", "trueup.workflow", "trueup.stage", "deployment.environment.name")
+
+
+@pytest.mark.parametrize("attribute", ABOUT)
+@pytest.mark.parametrize(
+    ("name", "values", "fields"),
+    [
+        ("trueup.cost", SALARY, {"traceId": ""}),
+        ("trueup.cost", SALARY, {"traceId": TRACE, "spanId": SPAN}),
+        ("trueup.outcome", {"trueup.outcome.name": "refunded", "trueup.outcome.value": 1}, {"traceId": ""}),
+    ],
+    ids=["cost", "cost told in a trace", "outcome"],
+)
+def test_what_is_said_of_a_workflow_is_told_apart_by_the_resource(
+    name: str, values: dict[str, Any], fields: dict[str, Any], attribute: str
+) -> None:
+    one, again, other = (
+        of_log(name, values, resource={"trueup.workflow": "w", attribute: value}, **fields)
+        for value in ("pilot", "pilot", "control")
+    )
+    assert one.event_id == again.event_id != other.event_id
+    assert other.hash == event_hash(other.event_id)
+
+
+def test_a_record_that_names_its_task_is_the_same_whatever_its_resource_says() -> None:
+    resources: list[dict[str, Any]] = [{}, *({attribute: "pilot"} for attribute in ABOUT)]
+    assert len({of_log("trueup.task.claimed", CLAIMED, resource=each).event_id for each in resources}) == 1
+
+
 def test_the_identity_of_a_record_is_the_same_for_ever() -> None:
     """It is in the tables: another function would take every record of the past for a new one."""
     assert claimed().event_id == "a867c28e5ff7fc1ce65a3928fe9a41a0"

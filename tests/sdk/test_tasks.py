@@ -19,6 +19,8 @@ from trueup.propagation import task_attributes
 from trueup.telemetry import Telemetry
 from trueup.testing import MemoryKafka, attributes_of
 
+from tests.schemas.mapped import events_of
+
 
 class PaymentError(Exception):
     pass
@@ -191,6 +193,27 @@ def test_the_input_profile_has_names_and_sizes(kafka: MemoryKafka, telemetry: Te
         "trueup.input.format": "email",
         "trueup.input.size.bytes": 2048,
         "trueup.input.size.documents": 3,
+    }
+
+
+def test_the_pipeline_keeps_the_input_profile_with_the_event(kafka: MemoryKafka, telemetry: Telemetry) -> None:
+    with telemetry.task("T-1") as task:
+        task.input_profile(present=["order_id", "date"], missing=["receipt"], format="email", bytes=2048)
+        with telemetry.tracer.start_as_current_span("a step"):
+            pass
+        task.claim("failure")
+    assert telemetry.flush()
+    payloads = [message.payload for message in kafka.acknowledged if message.topic == "otlp_spans"]
+    received = kafka.spans()[-1].end_time_unix_nano // 1_000
+    events = [event for payload in payloads for event in events_of(payload, received=received)]
+    assert {(event.task_id, event.root): event.attributes for event in events} == {
+        ("T-1", 0): {},
+        ("T-1", 1): {
+            "trueup.input.fields_present": "order_id,date",
+            "trueup.input.fields_missing": "receipt",
+            "trueup.input.format": "email",
+            "trueup.input.size.bytes": "2048",
+        },
     }
 
 

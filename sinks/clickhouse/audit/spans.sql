@@ -52,61 +52,77 @@ spans AS (
         kind IN ('agent_run', 'workflow_run', 'step', 'other') AS is_frame,
         kind IN ('model_call', 'tool_call') AS is_call,
         kind = 'model_call' AS is_model_call,
+        -- Actions and runs: what lies below one of them is its own work.
+        kind NOT IN ('step', 'other', 'setup') AS is_bound,
         error_type != '' AS has_failed,
         rank(0, at, hash) AS latest,
         start, at, scope,
         if(response_id = '', 0, sipHash64(response_id)) AS answer,
-        -- Model calls with the same answer may be one call.
-        if(kind = 'model_call' AND response_id != '', sipHash64(partition, task_id, response_id), id) AS call,
-        sipHash64(splitByChar('.', toString(name))[-1]) AS tool
+        sipHash64(splitByChar('.', toString(name))[-1]) AS tool,
+        -- What calls have in common that may be one: their ids; of model calls what they tell, if they tell anything.
+        arrayFilter(names -> names != 0, [
+            if(answer = 0, 0, sipHash64(partition, task_id, is_model_call, answer, if(is_model_call, 0, tool))),
+            if(
+                is_model_call AND (has_failed OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL),
+                sipHash64(
+                    partition, task_id, model, ifNull(toInt64(input_tokens), -1), ifNull(toInt64(output_tokens), -1),
+                    has_failed
+                ),
+                0
+            )
+        ]) AS names,
+        (scope != 'com.anthropic.sdk.python', cost IS NOT NULL, answer != 0, toString(scope)) AS merit
     FROM events
     WHERE is_frame OR kind IN ('model_call', 'tool_call', 'retrieval', 'embedding', 'guardrail', 'setup')
 ),
 
--- Instrumentations overlap, and tell a call twice. Either it lies, however deep, below its like: a model
--- call below a model call, a tool call below one of the same tool or with the same call id ...
+-- Instrumentations overlap, and tell a call twice. Either the nearest action or run above it is its like: a model
+-- call above a model call; above a tool call one with the same call id, or, if one has none, of the same tool ...
 below AS (
     WITH RECURSIVE descent AS (
         SELECT
-            id, is_call, is_model_call, tool, answer,
-            id AS top, is_model_call AS is_top_model_call, tool AS top_tool, answer AS top_answer, toUInt8(0) AS depth
+            id, is_call, is_bound, is_model_call, tool, answer,
+            is_model_call AS is_top_model_call, tool AS top_tool, answer AS top_answer, toUInt8(0) AS depth
         FROM spans
         WHERE is_call AND id IN (SELECT parent FROM spans)
         UNION ALL
         SELECT
-            span.id, span.is_call, span.is_model_call, span.tool, span.answer,
-            descent.top, descent.is_top_model_call, descent.top_tool, descent.top_answer, toUInt8(descent.depth + 1)
+            span.id, span.is_call, span.is_bound, span.is_model_call, span.tool, span.answer,
+            descent.is_top_model_call, descent.top_tool, descent.top_answer, toUInt8(descent.depth + 1)
         FROM spans AS span JOIN descent ON span.parent = descent.id
-        WHERE descent.depth < 64 AND (descent.depth = 0 OR descent.id != descent.top)
+        WHERE descent.depth < 64 AND (descent.depth = 0 OR NOT descent.is_bound)
     )
     SELECT id
     FROM descent
     WHERE depth > 0 AND is_call AND is_model_call = is_top_model_call
-        AND (is_model_call OR tool = top_tool OR (answer != 0 AND answer = top_answer))
+        AND (is_model_call OR if(answer != 0 AND top_answer != 0, answer = top_answer, tool = top_tool))
 ),
 
--- ... or a model call gave the same answer as another one, of another scope and of the same time. Of the two
--- the SDK's own repeats the instrumentation's, else the shorter repeats the longer.
+-- ... or another one, of another scope and of the same time, has the same id, or the same model, tokens and failure
+-- while one of the two has no id. The one that tells less repeats the other; the SDK's own always does.
 repetitions AS (
     SELECT
-        groupArray((
-            id, is_below, toString(scope), start, at,
-            (scope != 'com.anthropic.sdk.python', at - start, bitNot(hash))
-        ))::Array(Tuple(
-            id UInt64, is_below UInt8, scope String, start Int64, at Int64, merit Tuple(UInt8, Int64, UInt64)
+        groupArray((id, is_below, answer, start, at, merit))::Array(Tuple(
+            id UInt64, is_below UInt8, answer UInt64, start Int64, at Int64, merit Tuple(UInt8, UInt8, UInt8, String)
         )) AS calls,
         arrayFilter(
             one -> one.is_below OR arrayExists(
-                other -> NOT other.is_below AND other.scope != one.scope
-                    AND one.start <= other.at AND other.start <= one.at AND other.merit > one.merit,
+                other -> other.merit.4 != one.merit.4
+                    AND one.start <= other.at AND other.start <= one.at
+                    AND (one.answer = 0 OR other.answer IN (0, one.answer))
+                    AND other.merit > one.merit,
                 calls
             ),
             calls
         ) AS repeated,
         arrayJoin(repeated.id) AS id
     FROM (SELECT *, id IN below AS is_below FROM spans WHERE is_call)
+    -- A call that is below another one is looked at alone.
+    ARRAY JOIN if(is_below, [id], names) AS call
     WHERE is_below
-        OR call IN (SELECT call FROM spans WHERE is_model_call GROUP BY call HAVING min(scope) != max(scope))
+        OR call IN (
+            SELECT call FROM spans ARRAY JOIN names AS call WHERE is_call GROUP BY call HAVING min(scope) != max(scope)
+        )
     GROUP BY call
 ),
 

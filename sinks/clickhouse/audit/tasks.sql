@@ -46,6 +46,8 @@ counted AS (
         multiIf(
             kind = 'cost', name,
             kind = 'intervention' AND cost IS NOT NULL, 'human',
+            -- A human's time without a price: not a category, but then the task's cost is unknown.
+            kind = 'intervention' AND ifNull(number, 0) > 0, 'unpriced',
             root = 0 AND kind IN ('tool_call', 'step', 'other') AND cost IS NOT NULL, 'tool',
             ''
         ) AS cost_category,
@@ -116,7 +118,7 @@ facts AS (
         sumIf(ifNull(reasoning_tokens, 0), uses_model) AS reasoning_tokens,
         sumMapIf(map(toUInt16(bucket(toUInt64(at - start))), 1), is_counted) AS latency_us,
 
-        countIf(is_model_call AND is_unpriced) AS unpriced,
+        countIf(uses_model AND is_unpriced) AS unpriced,
         argMaxIf(cost, claiming, is_account) AS root_cost,
         sumIf(nano, is_step) AS step_cost,
         sumMapIf(map(cost_category, nano), cost_category != '') AS costs

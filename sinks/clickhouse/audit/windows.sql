@@ -10,9 +10,18 @@ closed AS (
         (is_unsure OR status IN ('finished', 'abandoned')) AND own_minute >= {start:Int64} AND own_minute < {end:Int64}
             AS is_placed,
         status = 'finished' AND verdict IN ('success', 'failure') AS is_known,
-        -- The cost is known when the agent gave its account, or each of its model calls has a cost.
+        -- The cost is known when the agent gave its account, or each of its uses of models has a cost; and when all
+        -- human time has a price. Without a model call somebody has to tell of models, but for the process without the
+        -- agent: it has none, so any cost will do.
         status = 'finished'
-            AND (root_cost IS NOT NULL OR (unpriced = 0 AND (model_calls > 0 OR mapContains(costs, 'model'))))
+            AND NOT mapContains(costs, 'unpriced')
+            AND (
+                root_cost IS NOT NULL
+                OR (
+                    unpriced = 0
+                    AND (model_calls > 0 OR mapContains(costs, 'model') OR (stage = 'control' AND notEmpty(costs)))
+                )
+            )
             AS is_priced,
         ifNull(root_cost, step_cost) + costs['model'] AS model_cost,
         arraySum(mapValues(costs)) AS all_costs
