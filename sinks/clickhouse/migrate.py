@@ -6,7 +6,6 @@ A file that changed after it was applied is refused: a new file is the way to ch
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -30,7 +29,7 @@ RETAINED = {
 FINE = ("task_rows", "raw_events")
 """Tables of which single tasks are asked for: of each a granule of every part is read."""
 GRANULARITY = 256
-"""Rows of a granule of these; 8192 is what ClickHouse takes."""
+"""Rows of a granule of these, where ClickHouse takes 8192. It cannot be altered: tables there are keep theirs."""
 
 _LEDGER = """CREATE TABLE IF NOT EXISTS migrations (
     number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
@@ -95,45 +94,23 @@ def migrate(address: Address, *, retention_days: int) -> list[Migration]:
         todo = pending(address)
         for migration in todo:
             for statement in migration.statements():
-                client.command(_again(statement))
+                client.command(_as_run(statement))
             row = msgspec.json.encode((migration.number, migration.name, migration.checksum))
             insert_lines(client, insert_statement(client, "migrations", ("number", "name", "checksum")), [row])
-        for table in FINE:
-            _refine(client, table)
         _retain(client, retention_days)
     return todo
 
 
-def _again(statement: str) -> str:
-    """A migration that was cut off in the middle can be applied again."""
-    return statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1).replace(
-        "CREATE VIEW ", "CREATE OR REPLACE VIEW ", 1
+def _as_run(statement: str) -> str:
+    """So that a migration that was cut off in the middle can be applied again, and with the granules of FINE."""
+    name = statement.removeprefix("CREATE TABLE ").split(" ", 1)[0]
+    fine = f"\nSETTINGS index_granularity = {GRANULARITY}" if name in FINE else ""
+    return (
+        statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1).replace(
+            "CREATE VIEW ", "CREATE OR REPLACE VIEW ", 1
+        )
+        + fine
     )
-
-
-def _refine(client: Client, table: str) -> None:
-    """Make a table anew whose granules are too large: a setting that cannot be altered.
-
-    Its rows are copied twice, the second time for what was written meanwhile: they replace themselves. May be cut off
-    anywhere and done again.
-    """
-    other = f"{table}_to_be_copied"
-    made = str(client.command("SHOW CREATE TABLE {t:Identifier}", parameters={"t": table}))
-    copy = "INSERT INTO {into:Identifier} SELECT * FROM {source:Identifier}"
-    if f"index_granularity = {GRANULARITY}" not in made:
-        client.command("DROP TABLE IF EXISTS {t:Identifier}", parameters={"t": other})
-        client.command(_fine(made, table, other))
-        client.command(copy, parameters={"into": other, "source": table})
-        client.command("EXCHANGE TABLES {a:Identifier} AND {b:Identifier}", parameters={"a": table, "b": other})
-    if client.command("EXISTS TABLE {t:Identifier}", parameters={"t": other}):
-        client.command(copy, parameters={"into": table, "source": other})
-        client.command("DROP TABLE {t:Identifier}", parameters={"t": other}, settings={"max_table_size_to_drop": 0})
-
-
-def _fine(made: str, table: str, other: str) -> str:
-    text = made.replace("\\n", "\n").replace("\\'", "'")  # as the server escapes one value
-    text = re.sub(rf"^CREATE TABLE \S+{table}\b", f"CREATE TABLE {other}", text, count=1)
-    return re.sub(r"index_granularity = \d+", f"index_granularity = {GRANULARITY}", text)
 
 
 def _retain(client: Client, days: int) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from clickhouse_connect.driver.client import Client
 
 from deploy.local.clickhouse import ClickHouse
 from sinks.clickhouse import migrate as migrations
@@ -95,48 +93,11 @@ def test_one_that_was_cut_off_is_finished(address: Address, monkeypatch: pytest.
     assert pending(address) == []
 
 
-def _with_large_granules(address: Address) -> None:
-    """The tables as the files alone make them, with rows: two of one task, one not merged yet."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "FINE", ())
-        migrate(address, retention_days=0)
-    client = connect(address)
-    client.command("INSERT INTO task_rows (task_id, seq, claim) VALUES ('a', 1, ''), ('a', 2, 'success'), ('b', 1, '')")
-    client.command("INSERT INTO raw_events (task_id, seq, hash) VALUES ('a', 1, 7)")
-    client.command("INSERT INTO raw_events (task_id, seq, hash) VALUES ('a', 9, 7)")
-
-
-def _rows(address: Address) -> list[list[tuple[object, ...]]]:
-    tasks = "SELECT task_id, seq, claim FROM task_rows FINAL ORDER BY task_id"
-    events = "SELECT task_id, seq, hash FROM raw_events FINAL"
-    return [list(map(tuple, connect(address).query(sql).result_rows)) for sql in (tasks, events)]
-
-
-@pytest.mark.parametrize("steps", range(6))
-def test_tables_with_large_granules_are_made_anew_with_their_rows_wherever_that_is_cut_off(
-    address: Address, monkeypatch: pytest.MonkeyPatch, steps: int
-) -> None:
-    _with_large_granules(address)
-    before, done = _rows(address), []
-    kind = type(connect(address))
-    command = kind.command
-
-    def cut_off(client: Client, statement: str, *args: Any, **given: Any) -> Any:
-        if "_to_be_copied" in str(given):
-            done.append(statement)
-            if len(done) > steps:
-                raise KeyboardInterrupt
-        return command(client, statement, *args, **given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(kind, "command", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            migrate(address, retention_days=0)
+def test_tables_of_which_single_tasks_are_asked_for_have_small_granules(address: Address) -> None:
     migrate(address, retention_days=0)
-    for table in migrations.FINE:
-        assert f"index_granularity = {migrations.GRANULARITY}" in created(address, table)
-    assert _rows(address) == before == [[("a", 2, "success"), ("b", 1, "")], [("a", 1, 7)]]
-    assert not [name for name in tables(address) if "copied" in name]
+    for table in ("task_rows", "raw_events"):
+        assert "index_granularity = 256" in created(address, table)
+    assert "index_granularity = 8192" in created(address, "window_rows")
 
 
 def test_a_new_one_is_applied_alone(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,5 @@
 -- An owner that starts asks for rows beyond a place of the log, and for what is open: parts and granules without any
 -- need not be read. Both questions are about rows of any age, so they come before FINAL.
---
--- With it `trueup migrate` makes task_rows and raw_events anew, with granules of 256 rows instead of 8192: of these
--- tables single tasks are asked for. That copies them; stop the workers for as long.
 ALTER TABLE task_rows
     ADD INDEX IF NOT EXISTS by_seq seq TYPE minmax GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_status status TYPE set(4) GRANULARITY 1;
