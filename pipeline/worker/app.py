@@ -30,6 +30,7 @@ from pipeline.worker.breaker import Breaker, Tripped
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
 from pipeline.worker.health import Health
+from schemas.event import NOT_EVENTS
 from schemas.rows import DeadLetter, Replay
 from sinks.port import Store
 
@@ -188,7 +189,7 @@ def _told(value: bytes | None) -> DeadLetter | Replay | None:
     if not value:
         return None
     for decoder in _TOLD:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        with suppress(*NOT_EVENTS):
             return decoder.decode(value)
     log.error("a message of the dead letter topic is no dead letter", bytes=len(value))
     return None
