@@ -12,12 +12,21 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.config import ConfigError, Settings
 from pipeline.reach import Unreachable, ca_file, trouble
+from schemas.event import TIME_END
 
-__all__ = ["Positions", "Progress", "Unreachable", "client_options", "ensure_topics", "producer"]
+__all__ = ["Positions", "Progress", "Unreachable", "client_options", "ensure_topics", "micros", "producer"]
 
 Positions = dict[TopicPartition, int]
 ANSWER_MS = 5_000
 """How long the brokers have to answer at all."""
+
+
+def micros(timestamp: float) -> int:
+    """A Kafka timestamp (milliseconds) in microseconds, within the times that an event may have.
+
+    Producers set what they like: -1, which is Kafka's for none, and what no row could hold.
+    """
+    return min(max(0, round(timestamp) * 1_000), TIME_END - 1)
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import xxhash
 from pydantic import ValidationError
 
 from schemas.contract import EVENTS, EvaluationResult, TaskSpan
-from schemas.event import BY_TRACE, Event, event_hash
+from schemas.event import BY_TRACE, TIME_END, Event, event_hash
 from schemas.mapping import learnt
 from schemas.mapping.failure import ending
 from schemas.mapping.judged import annotator_of, carries, judged
@@ -252,6 +252,8 @@ class Mapper:
             raise Rejected(
                 Reason.TIME_OUT_OF_RANGE, f"{at} µs is more than limits.future_minutes ({ahead}) after its message"
             )
+        if at >= TIME_END:
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, f"{at} µs is in 2106 or later, which no event can be")
         return at
 
     def _within_limit(self, nano: int, what: str) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from schemas.event import event_hash
+from schemas.event import TIME_END, event_hash
 from schemas.mapping.records import DAY_US, Limits, Mapper, Price
 from schemas.mapping.values import Rejected
 from schemas.prices import Usage
 from schemas.units import MINUTE_US, NANO
 from schemas.words import Kind, Reason
-from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE
-from tests.schemas.mapped import RECEIVED, of_span
+from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE, span, traces
+from tests.schemas.mapped import RECEIVED, events_of, of_span
 
 CHAT = {"gen_ai.operation.name": "chat"}
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
@@ -317,6 +317,16 @@ def test_before_1970_no_limit_helps() -> None:
     assert of_span(startTimeUnixNano="0", endTimeUnixNano="0", mapper=mapper).at == 0
     with pytest.raises(Rejected, match="-1 µs is before 1970"):
         of_span(startTimeUnixNano="-1", endTimeUnixNano="0", mapper=mapper)
+
+
+def test_what_an_event_cannot_hold_is_rejected_whatever_the_time_of_its_message() -> None:
+    last = TIME_END - 1
+    at = {"startTimeUnixNano": str(last * 1_000), "endTimeUnixNano": str(last * 1_000)}
+    assert [event.at for event in events_of(traces(span(**at)), received=last)] == [last]
+    for field in at:
+        with pytest.raises(Rejected, match="is in 2106 or later") as caught:
+            events_of(traces(span(**{**at, field: str(TIME_END * 1_000)})), received=last)
+        assert caught.value.reason == Reason.TIME_OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(
