@@ -12,7 +12,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.config import ConfigError, Settings
 from pipeline.reach import Unreachable, ca_file, trouble
+from pipeline.section import LONGEST_DAYS
 from schemas.event import TIME_END
+from schemas.mapping.records import DAY_US
 
 __all__ = ["Positions", "Progress", "Unreachable", "client_options", "ensure_topics", "micros", "producer"]
 
@@ -22,11 +24,12 @@ ANSWER_MS = 5_000
 
 
 def micros(timestamp: float) -> int:
-    """A Kafka timestamp (milliseconds) in microseconds, within the times that an event may have.
+    """A Kafka timestamp (milliseconds) in microseconds; 0 if it is none, or one that no row could hold and keep.
 
-    Producers set what they like: -1, which is Kafka's for none, and what no row could hold.
+    Producers set what they like; -1 is Kafka's for none.
     """
-    return min(max(0, round(timestamp) * 1_000), TIME_END - 1)
+    at = round(timestamp) * 1_000
+    return at if 0 < at < TIME_END - LONGEST_DAYS * DAY_US else 0
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

@@ -87,7 +87,8 @@ class Worker:
             m = event.message
             records, dead = packed.counts["records"], len(packed.dead_letters)
             origin = origin_of(m.topic, m.partition, m.offset, m.headers)
-            self.normaliser.add(packed, m.topic, m.partition, m.offset, kafka.received(m), m.value or b"", origin)
+            received = kafka.received(m) or time.time_ns() // 1_000
+            self.normaliser.add(packed, m.topic, m.partition, m.offset, received, m.value or b"", origin)
             if origin is None:  # what is replayed was bad once, and may be again
                 bad = len(packed.dead_letters) - dead
                 self.breaker.count(m.topic, m.partition, m.offset, max(packed.counts["records"] - records, bad), bad)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -196,8 +197,9 @@ class Folding:
 
     def _dead(self, arrival: Arrival, index: int, why: str, payload: bytes) -> bytes:
         topic, reason = self._settings.kafka.actions_topic, str(Reason.NOT_AN_ACTION_MESSAGE)
+        received = arrival.received or time.time_ns() // 1_000
         kept = base64.b64encode(redact_bytes(payload)[:65_536]).decode()
-        return DeadLetter(topic, arrival.partition, arrival.offset, index, arrival.received, reason, why, kept).line()
+        return DeadLetter(topic, arrival.partition, arrival.offset, index, received, reason, why, kept).line()
 
     def _settled(self) -> None:
         if self._in_flight is not None:

@@ -71,7 +71,7 @@ def raw_topic(app: Any, *names: str) -> Any:
 
 
 def received(message: Any) -> int:
-    """The Kafka timestamp of a message in microseconds."""
+    """The Kafka timestamp of a message in microseconds; 0: it has none that can be."""
     return micros(message.timestamp * 1_000)
 
 
