@@ -170,6 +170,9 @@ class LimitSettings(Section):
         le=10**9,
         description="US dollars of one cost: of a step, a task, or a workflow's period",
     )
+    tokens: int = Field(
+        _LIMITS.tokens, ge=1, le=10**12, description="tokens of one call, of each kind; more is taken for not told"
+    )
     dead_share: float = Field(
         0.5, gt=0, le=1, description="part of a partition's latest records that may be bad; 1: the worker never stops"
     )

@@ -144,11 +144,20 @@ def test_a_model_call_tells_its_model_and_tokens_in_any_spelling() -> None:
     assert event.attributes == {}
 
 
-@pytest.mark.parametrize("value", [-1, 2**60, 1.5, "many", True, [5], "9" * 400], ids=lambda v: repr(v)[:20])
+@pytest.mark.parametrize("value", [-1, 10**9 + 1, 2**60, 1.5, "many", True, [5], "9" * 400], ids=lambda v: repr(v)[:20])
 def test_a_token_count_that_is_none_is_not_told_and_noted(value: object) -> None:
     event = of_span(CHAT | {"gen_ai.usage.input_tokens": value, "gen_ai.usage.output_tokens": 3})
     assert (event.input_tokens, event.output_tokens) == (None, 3)
     assert event.attributes == {"trueup.ignored": "input_tokens"}
+
+
+def test_a_call_has_at_most_as_many_tokens_as_the_limit_says() -> None:
+    most = {f"gen_ai.usage.{kind}": 10**9 for kind in ("input_tokens", "output_tokens", "reasoning_tokens")}
+    event = of_span(CHAT | most)
+    assert (event.input_tokens, event.output_tokens, event.reasoning_tokens) == (10**9,) * 3
+    event = of_span(CHAT | most, mapper=Mapper(limits=Limits(tokens=10**9 - 1)))
+    assert (event.input_tokens, event.output_tokens, event.reasoning_tokens) == (None,) * 3
+    assert event.attributes == {"trueup.ignored": "input_tokens,output_tokens,reasoning_tokens"}
 
 
 def test_a_tool_call_tells_its_tool() -> None:
@@ -252,7 +261,7 @@ def test_an_instrumentations_reckoning_above_the_limit_is_not_told() -> None:
 
 def test_a_price_above_the_limit_is_no_price() -> None:
     dear = PAID | {"gen_ai.usage.input_tokens": 5 * NANO + 1}
-    event = of_span(dear, mapper=Mapper(limits=Limits(cost_usd=5), prices=Fixed()))
+    event = of_span(dear, mapper=Mapper(limits=Limits(cost_usd=5, tokens=10 * NANO), prices=Fixed()))
     assert (event.cost, event.attributes) == (None, {"trueup.ignored": "price"})
 
 
