@@ -37,7 +37,7 @@ def actions(draw: random.Random, sample: Event) -> Poison:
             b"{}",
             b'{"at":"soon","abandon_after":[]}',
             line[: len(line) // 2],
-            encode_message([line, b"", line]),
+            encode_message([line[1:], b"", line[:-1]]),
             encode_message([line] * (EVENTS_PER_MESSAGE + 1)),
             encode_line(change(sample, hash=2**64)),
             encode_line(change(sample, start=sample.at + 1)),

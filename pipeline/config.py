@@ -24,14 +24,23 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
+from pipeline.addresses import brokers, http_url
 from pipeline.alerter.settings import AlerterSettings
 from pipeline.notify.settings import NotifySettings
-from pipeline.section import ConfigError, Duration, Section, parse_duration, secret_of, show_duration
+from pipeline.section import (
+    LONGEST_DAYS,
+    ConfigError,
+    Duration,
+    Section,
+    parse_duration,
+    secret_of,
+    show_duration,
+)
 from schemas.mapping.reader import Reader
 from schemas.mapping.records import Limits
 from schemas.prices import PROVIDERS, per_token
@@ -65,7 +74,9 @@ MILLION = 1_000_000
 class Kafka(Section):
     """Where the events are."""
 
-    bootstrap: str = Field("127.0.0.1:9092", description="brokers, host:port, separated by commas")
+    bootstrap: Annotated[str, AfterValidator(brokers)] = Field(
+        "127.0.0.1:9092", description="brokers, host:port, separated by commas"
+    )
     group: str = Field("trueup", description="consumer group of the workers")
     spans_topic: str = Field("otlp_spans", description="OTLP traces, protobuf or JSON")
     logs_topic: str = Field("otlp_logs", description="OTLP logs, protobuf or JSON")
@@ -105,14 +116,18 @@ class Kafka(Section):
 class ClickHouse(Section):
     """Where results land."""
 
-    url: str = Field("http://127.0.0.1:8123", pattern=r"^https?://[^\s/@]+$", description="HTTP interface")
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+$"), AfterValidator(http_url)] = Field(
+        "http://127.0.0.1:8123", description="HTTP interface"
+    )
     database: str = Field("trueup", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="made by `trueup migrate`")
     user: str = Field("default", description="needs SELECT, INSERT, and for `trueup migrate` CREATE and ALTER")
     password: SecretStr | None = Field(None, description="better in a file")
     password_file: Path | None = Field(None, description="read instead of password")
     ca_file: Path | None = Field(None, description="certificate authority of the server")
     timeout: int = Field(30, ge=15, description="seconds without a sign of life after which a request is tried again")
-    retention_days: int = Field(400, ge=0, description="how long rows are kept; 0: for ever")
+    retention_days: int = Field(
+        400, ge=0, le=LONGEST_DAYS, description="how long rows are kept, 7300 at most; 0: for ever"
+    )
 
     @property
     def secret(self) -> str:
@@ -158,6 +173,9 @@ class LimitSettings(Section):
         le=10**9,
         description="US dollars of one cost: of a step, a task, or a workflow's period",
     )
+    tokens: int = Field(
+        _LIMITS.tokens, ge=1, le=10**12, description="tokens of one call, of each kind; more is taken for not told"
+    )
     dead_share: float = Field(
         0.5, gt=0, le=1, description="part of a partition's latest records that may be bad; 1: the worker never stops"
     )
@@ -177,7 +195,7 @@ class Privacy(Section):
 class Workflow(Section):
     """What is special about one workflow."""
 
-    abandon_after: Duration | None = Field(None, description="silence after which an open task is abandoned")
+    abandon_after: Duration | None = Field(None, ge=1, description="silence after which an open task is abandoned")
 
 
 class Scale(Section):
@@ -231,7 +249,7 @@ class Settings(BaseSettings):
     privacy: Privacy = Privacy()
     alerter: AlerterSettings = AlerterSettings()
     notify: NotifySettings = NotifySettings()
-    abandon_after: Duration = Field(3_600, description="silence after which an open task is abandoned")
+    abandon_after: Duration = Field(3_600, ge=1, description="silence after which an open task is abandoned")
     workflows: dict[str, Workflow] = Field(default_factory=dict, description="by workflow name")
     human_usd_per_hour: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = Field(
         default_factory=dict, description="price of human time by role; `default` for the others"
@@ -288,9 +306,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = _file_in_use
-        of_file = (YamlConfigSettingsSource(settings_cls, yaml_file=file),) if file else ()
-        return (init_settings, env_settings, *of_file)
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, _of_file))
 
 
 def variable(setting: str) -> str:
@@ -298,18 +314,31 @@ def variable(setting: str) -> str:
     return "TRUEUP_" + setting.upper().replace(".", "__")
 
 
-_file_in_use: Path | None = None
+_of_file: dict[str, Any] = {}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a file sets. Raises ConfigError, or what reading and YAML raise."""
+    read = yaml.safe_load(file.read_text("utf-8"))
+    if read is None:
+        return {}
+    if not (isinstance(read, dict) and all(isinstance(name, str) for name in read)):
+        raise ConfigError(
+            f"the configuration in {file} is no map of settings by their names; write `abandon_after: 2h`, and so on "
+            "(`trueup config show` prints all of them)"
+        )
+    return read
 
 
 def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """The settings in force. `file` else `TRUEUP_CONFIG`; `overrides` win over all. Raises ConfigError."""
-    global _file_in_use  # noqa: PLW0603 - pydantic-settings asks a class method for its sources
+    global _of_file  # noqa: PLW0603 - pydantic-settings asks a class method for its sources
     named = file or (Path(os.environ["TRUEUP_CONFIG"]) if os.environ.get("TRUEUP_CONFIG") else None)
     if named is not None and not named.is_file():
         raise ConfigError(f"there is no configuration file {named}; check --config or TRUEUP_CONFIG")
     environment = {k: v for k, v in os.environ.items() if k == "TRUEUP_CONFIG"}
-    _file_in_use = named
     try:
+        _of_file = _read(named) if named else {}
         for name in environment:
             del os.environ[name]
         return Settings(**dict(overrides or {}))
@@ -321,4 +350,4 @@ def load(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         raise ConfigError(f"the configuration in {named or 'the environment'} cannot be read: {error}") from None
     finally:
         os.environ.update(environment)
-        _file_in_use = None
+        _of_file = {}

@@ -12,12 +12,24 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.config import ConfigError, Settings
 from pipeline.reach import Unreachable, ca_file, trouble
+from pipeline.section import LONGEST_DAYS
+from schemas.event import TIME_END
+from schemas.mapping.records import DAY_US
 
-__all__ = ["Positions", "Progress", "Unreachable", "client_options", "ensure_topics", "producer"]
+__all__ = ["Positions", "Progress", "Unreachable", "client_options", "ensure_topics", "micros", "producer"]
 
 Positions = dict[TopicPartition, int]
 ANSWER_MS = 5_000
 """How long the brokers have to answer at all."""
+
+
+def micros(timestamp: float) -> int:
+    """A Kafka timestamp (milliseconds) in microseconds; 0 if it is none, or one that no row could hold and keep.
+
+    Producers set what they like; -1 is Kafka's for none.
+    """
+    at = round(timestamp) * 1_000
+    return at if 0 < at < TIME_END - LONGEST_DAYS * DAY_US else 0
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

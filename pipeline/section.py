@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr
 
+LONGEST_DAYS = 7_300
+"""20 years. Times are counted in 32 bits of seconds, and of minutes: what is added to them must not wrap."""
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -22,13 +24,16 @@ class Section(BaseModel):
 
 
 def parse_duration(value: Any) -> int:
-    """Seconds of `90`, `30s`, `15m`, `2h` or `1d`. Raises ValueError."""
+    """Seconds of `90`, `30s`, `15m`, `2h` or `1d`, at most LONGEST_DAYS. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    found = re.fullmatch(r"(\d{1,9})([smhd]?)", value.strip()) if isinstance(value, str) else None
-    if not found:
-        raise ValueError(f"{value!r} is not a duration; write 30s, 15m, 2h or 1d")
-    return int(found[1]) * _UNITS.get(found[2], 1)
+        seconds = value
+    elif isinstance(value, str) and (found := re.fullmatch(r"([0-9]{1,18})([smhd]?)", value.strip())):
+        seconds = int(found[1]) * _UNITS.get(found[2], 1)
+    else:
+        raise ValueError(f"{value!r:.80} is not a duration; write 30s, 15m, 2h or 1d")
+    if seconds > LONGEST_DAYS * _UNITS["d"]:
+        raise ValueError(f"{value} is longer than {LONGEST_DAYS}d, the longest duration; write less")
+    return seconds
 
 
 def show_duration(seconds: int) -> str:

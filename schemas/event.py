@@ -24,8 +24,11 @@ SCHEMA_VERSION = 1
 BY_TRACE = "trace"
 """The `task_source` of an event that names no task: its trace stands for one until the task is known."""
 
+TIME_END = 2**32 * 1_000_000
+"""The first microsecond that is too late for an event: in 2106."""
+
 # Ranges that the columns of ClickHouse hold; anybody may write to a topic.
-Micros = Annotated[int, msgspec.Meta(ge=0, lt=2**32 * 1_000_000)]
+Micros = Annotated[int, msgspec.Meta(ge=0, lt=TIME_END)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Nano = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 Bit = Annotated[int, msgspec.Meta(ge=0, le=1)]
@@ -100,6 +103,9 @@ _encoder = msgspec.json.Encoder()
 
 decode_line = _decoder.decode
 
+NOT_EVENTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: bytes that are no events, or nested without end."""
+
 
 FORWARDED = "trueup.linked_from"
 """The attribute of an event that was sent on: the trace it came from. It is sent on once, so that two traces
@@ -119,7 +125,7 @@ def encode_line(event: Event) -> bytes:
 def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
     """The events of a message, and the text that they were read from: one JSON array, for a store to read again.
 
-    Raises msgspec.DecodeError or ValidationError.
+    Raises one of NOT_EVENTS.
     """
     text = b"[%b]" % payload.replace(b"\n", b",")
     try:
@@ -137,6 +143,25 @@ def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
         if event.root or event.kind in _WORDS:
             _require_words(event)
     return events, text
+
+
+def decode_lines(payload: bytes) -> tuple[list[Event], bytes, dict[int, str]]:
+    """Of a message that `decode_message` refuses what it holds all the same: as there, and line -> what is wrong.
+
+    Raises one of NOT_EVENTS for a message without a single good line, or of more lines than events are allowed.
+    """
+    lines = payload.split(b"\n")
+    if len(lines) > EVENTS_PER_MESSAGE:
+        raise msgspec.ValidationError(f"{len(lines)} lines in a message; it must hold 1 to {EVENTS_PER_MESSAGE}")
+    good: list[bytes] = []
+    wrong: dict[int, str] = {}
+    for index, line in enumerate(lines):
+        try:
+            decode_message(line)
+            good.append(line)
+        except NOT_EVENTS as error:
+            wrong[index] = str(error)
+    return *decode_message(b"\n".join(good)), wrong
 
 
 def _without_later_fields(text: bytes) -> bytes:

@@ -32,6 +32,12 @@ class Barred(Transient):
         self.why, self.fix = why, fix
 
 
+class Unable(Transient):
+    """The store is there and could not do it: it lacks memory or room, or has another trouble of its own."""
+
+    fix = "its log says more; give it what it lacks, or ask for less, and try again"
+
+
 class Refused(Exception):
     """The store will never take this: a defect of ours or of its schema. Retrying cannot help."""
 

@@ -30,8 +30,10 @@ def told(error: Exception) -> str:
     """An expected error as its user reads it: what, why and the fix."""
     from kafka.errors import KafkaError
 
-    from sinks.port import Barred, Transient
+    from sinks.port import Barred, Transient, Unable
 
+    if isinstance(error, Unable):
+        return f"ClickHouse could not do it ({error}); {error.fix}"
     if isinstance(error, Transient) and not isinstance(error, Barred):
         return f"ClickHouse does not answer ({_root(error)}); start it (`trueup up`), or set clickhouse.url"
     if isinstance(error, KafkaError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -41,7 +42,13 @@ From = Annotated[
 To = Annotated[str | None, typer.Option("--to", help="before this time, written as for --from")]
 Files = Annotated[
     list[Path],
-    typer.Argument(help="files of OTLP/JSON lines: an export request of traces or logs each", metavar="FILE..."),
+    typer.Argument(
+        help="files of OTLP/JSON lines: an export request of traces or logs each",
+        metavar="FILE...",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+    ),
 ]
 Data = Annotated[
     Path | None, typer.Option("--data", help="keep ClickHouse's tables in this folder; else they are temporary")
@@ -62,28 +69,38 @@ def question(
 
     try:
         length = None if window is None else parse_duration(window)
-        conditions = dict(_condition(text) for text in where or ())
+        conditions = _conditions(where or ())
         dimensions = [name.strip() for name in by.split(",")] if by else []
         return Question(moment(start), moment(end), length, dimensions, conditions)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
 
-def _condition(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise ValueError(f"--where {text}: write DIMENSION=VALUE")
-    return name.strip(), value
+def _conditions(where: Iterable[str]) -> dict[str, str]:
+    """Dimension -> the value it must have. Raises ValueError."""
+    conditions: dict[str, str] = {}
+    for text in where:
+        name, found, value = text.partition("=")
+        if not found:
+            raise ValueError(f"--where {text}: write DIMENSION=VALUE")
+        name = name.strip()
+        if name in conditions:
+            raise ValueError(f"--where {name} is given twice, and a task has one {name}; give one, or use --by {name}")
+        conditions[name] = value
+    return conditions
 
 
 def moment(text: str | None) -> int | None:
     """Seconds since the epoch of the minute of a date, a time, or a duration ago. Raises typer.BadParameter."""
     if text is None:
         return None
-    if re.fullmatch(r"\d+[smhd]", text):
+    if re.fullmatch(r"[0-9]+[smhd]", text):
         from pipeline.config import parse_duration
 
-        seconds = datetime.now(UTC).timestamp() - parse_duration(text)
+        try:
+            seconds = datetime.now(UTC).timestamp() - parse_duration(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
     else:
         try:
             when = datetime.fromisoformat(text)

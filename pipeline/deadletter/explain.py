@@ -35,7 +35,7 @@ MEANING: dict[Reason, tuple[str, str]] = {
     ),
     Reason.LIMIT_EXCEEDED: ("it is larger than a limit allows", "raise the limit that the detail names"),
     Reason.NOT_AN_ACTION_MESSAGE: (
-        "a message of {actions} is not of a worker's making",
+        "a message of {actions}, or a line of one, is not of a worker's making",
         "let only workers write to {actions}; it cannot be replayed, send the telemetry it came from again",
     ),
 }

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from pipeline.config import Settings
-from pipeline.kafka import Unreachable, client_options
+from pipeline.kafka import Unreachable, client_options, micros
 from pipeline.normalise.origin import Origin
 from pipeline.reach import trouble
 
@@ -61,7 +61,7 @@ def _of_partition(consumer: Any, tp: TopicPartition, places: list[Origin]) -> It
 def _judged(place: Origin, record: Any) -> Any:
     if record is None:
         return Gone(f"{place.topic} has nothing at that offset: it was removed, or the topic was made anew")
-    if record.timestamp * 1_000 != place.received:
+    if micros(record.timestamp) not in (0, place.received):  # 0: it has none to be known by
         return Gone("another message is at its place: the topic was made anew")
     return record
 

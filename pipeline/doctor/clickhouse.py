@@ -15,7 +15,7 @@ from sinks.clickhouse.dead_letters import counts
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.reads import dictionaries
 from sinks.clickhouse.store import TABLES
-from sinks.port import Barred, Refused, Transient
+from sinks.port import Barred, Refused, Transient, Unable
 
 CLOCK_SECONDS = 2.0
 """How far the clocks of this machine and of ClickHouse may be apart."""
@@ -41,6 +41,8 @@ def clickhouse(settings: Settings, now: Callable[[], float]) -> Iterator[Check]:
         yield Check("ClickHouse", False, str(error), "restore the migration file")
     except Barred as error:
         yield Check("ClickHouse", False, error.why, error.fix)
+    except Unable as error:
+        yield Check("ClickHouse", False, f"{address} could not do it ({error})", error.fix)
     except Transient as error:
         yield Check(
             "ClickHouse", False, f"{address} does not answer ({error})", "start it (`trueup up`), or set clickhouse.url"

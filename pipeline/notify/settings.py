@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
+from pipeline.addresses import http_url
 from pipeline.notify.notification import Audience
 from pipeline.section import Duration, Section, secret_of
 from pipeline.slo.windows import Severity
 
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 ReceiverName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-PlainUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+[^\s@]*$")]
+PlainUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+[^\s@]*$"), AfterValidator(http_url)]
 
 
 class _Common(Section):

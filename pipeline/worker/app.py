@@ -30,6 +30,7 @@ from pipeline.worker.breaker import Breaker, Tripped
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
 from pipeline.worker.health import Health
+from schemas.event import NOT_EVENTS
 from schemas.rows import DeadLetter, Replay
 from sinks.port import Store
 
@@ -86,7 +87,8 @@ class Worker:
             m = event.message
             records, dead = packed.counts["records"], len(packed.dead_letters)
             origin = origin_of(m.topic, m.partition, m.offset, m.headers)
-            self.normaliser.add(packed, m.topic, m.partition, m.offset, kafka.received(m), m.value or b"", origin)
+            received = kafka.received(m) or time.time_ns() // 1_000
+            self.normaliser.add(packed, m.topic, m.partition, m.offset, received, m.value or b"", origin)
             if origin is None:  # what is replayed was bad once, and may be again
                 bad = len(packed.dead_letters) - dead
                 self.breaker.count(m.topic, m.partition, m.offset, max(packed.counts["records"] - records, bad), bad)
@@ -188,7 +190,7 @@ def _told(value: bytes | None) -> DeadLetter | Replay | None:
     if not value:
         return None
     for decoder in _TOLD:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        with suppress(*NOT_EVENTS):
             return decoder.decode(value)
     log.error("a message of the dead letter topic is no dead letter", bytes=len(value))
     return None

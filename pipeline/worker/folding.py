@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
-
-import msgspec
 
 from pipeline.config import Settings
 from pipeline.fold.held import Keep
@@ -23,7 +22,7 @@ from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.patient import Patient
 from schemas.described import unquoted
-from schemas.event import EVENTS_PER_MESSAGE, decode_message, partition_of
+from schemas.event import EVENTS_PER_MESSAGE, NOT_EVENTS, decode_lines, decode_message, partition_of
 from schemas.rows import DeadLetter
 from schemas.words import Reason
 from sinks.port import Snapshot, Store, Stored, write
@@ -159,7 +158,7 @@ class Folding:
             if arrival.offset * EVENTS_PER_MESSAGE > fold.position:  # else: redelivered, it is in already
                 message, dead = self._decode(arrival)
                 topic = self._settings.kafka.actions_topic
-                self._breaker.count(topic, fold.partition, arrival.offset, 1, len(dead))
+                self._breaker.count(topic, fold.partition, arrival.offset, 1, int(bool(dead)))
                 batch.add(message)
                 snapshot.dead_letters += dead
         return batch
@@ -186,14 +185,24 @@ class Folding:
                     return Message(arrival.offset, arrival.received, clock=control), []
                 return Message(arrival.offset, arrival.received, repair=control), []
             return Message(arrival.offset, arrival.received, *decode_message(arrival.payload)), []
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            topic = self._settings.kafka.actions_topic
-            payload = base64.b64encode(redact_bytes(arrival.payload)[:65_536]).decode()
-            reason = str(Reason.NOT_AN_ACTION_MESSAGE)
-            dead = DeadLetter(
-                topic, arrival.partition, arrival.offset, -1, arrival.received, reason, unquoted(str(error)), payload
-            )
-            return Message(arrival.offset, arrival.received, dead=1), [dead.line()]
+        except NOT_EVENTS as error:
+            return self._saved(arrival, str(error))
+
+    def _saved(self, arrival: Arrival, why: str) -> tuple[Message, list[bytes]]:
+        """What is good of a message that cannot be decoded as a whole; each other line of it is a dead letter."""
+        try:
+            events, text, wrong = decode_lines(arrival.payload)
+        except NOT_EVENTS:
+            return Message(arrival.offset, arrival.received, dead=1), [self._dead(arrival, -1, why, arrival.payload)]
+        lines = arrival.payload.split(b"\n")
+        dead = [self._dead(arrival, index, why, lines[index]) for index, why in wrong.items()]
+        return Message(arrival.offset, arrival.received, events, text, dead=len(dead)), dead
+
+    def _dead(self, arrival: Arrival, index: int, why: str, payload: bytes) -> bytes:
+        topic, reason = self._settings.kafka.actions_topic, str(Reason.NOT_AN_ACTION_MESSAGE)
+        received = arrival.received or time.time_ns() // 1_000
+        kept = base64.b64encode(redact_bytes(payload)[:65_536]).decode()
+        return DeadLetter(topic, arrival.partition, arrival.offset, index, received, reason, unquoted(why), kept).line()
 
     def _settled(self) -> None:
         if self._in_flight is not None:

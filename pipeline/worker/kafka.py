@@ -12,6 +12,7 @@ import faust
 from faust.types import TP
 
 from pipeline.config import Settings
+from pipeline.kafka import micros
 from pipeline.reach import tls
 from pipeline.worker.buffer import BufferedApp
 from pipeline.worker.consumer import PromptConsumer
@@ -70,8 +71,8 @@ def raw_topic(app: Any, *names: str) -> Any:
 
 
 def received(message: Any) -> int:
-    """The Kafka timestamp of a message in microseconds."""
-    return int(round(message.timestamp * 1_000) * 1_000)
+    """The Kafka timestamp of a message in microseconds; 0: it has none that can be."""
+    return micros(message.timestamp * 1_000)
 
 
 def of_this_generation(app: Any, batch: Iterable[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from schemas.contract import EVENTS, EvaluationResult, TaskSpan
 from schemas.described import described, is_hexadecimal, is_name
-from schemas.event import BY_TRACE, Event, event_hash
+from schemas.event import BY_TRACE, TIME_END, Event, event_hash
 from schemas.mapping import learnt
 from schemas.mapping.failure import ending
 from schemas.mapping.judged import annotator_of, carries, judged
@@ -45,6 +45,8 @@ class Limits:
     """How long after its Kafka timestamp an event may have happened: clocks differ."""
     cost_usd: int = 1_000_000
     """One cost. A window holds 2^64 nano-dollars: 18,446 costs of a million dollars, in one minute of one group."""
+    tokens: int = 1_000_000_000
+    """Of one call; more is not told. A window holds 2^64: 18 billion calls of a billion tokens."""
 
 
 class Price(NamedTuple):
@@ -164,11 +166,12 @@ class Mapper:
         event.model = "" if model == "unknown" else model
         event.name = ignored.text(fields, "tool", limit) if event.kind == Kind.TOOL_CALL else event.model
         event.response_id = ignored.text(fields, "call_id" if event.kind == Kind.TOOL_CALL else "response_id", limit)
-        event.input_tokens = ignored.count(fields, "input_tokens")
-        event.output_tokens = ignored.count(fields, "output_tokens")
-        event.cache_read_tokens = ignored.count(fields, "cache_read_tokens")
-        event.cache_write_tokens = ignored.count(fields, "cache_write_tokens")
-        event.reasoning_tokens = ignored.count(fields, "reasoning_tokens")
+        tokens = self.limits.tokens
+        event.input_tokens = ignored.count(fields, "input_tokens", tokens)
+        event.output_tokens = ignored.count(fields, "output_tokens", tokens)
+        event.cache_read_tokens = ignored.count(fields, "cache_read_tokens", tokens)
+        event.cache_write_tokens = ignored.count(fields, "cache_write_tokens", tokens)
+        event.reasoning_tokens = ignored.count(fields, "reasoning_tokens", tokens)
         if own_cost is not None:
             self._within_limit(own_cost, "trueup.cost.usd")
             event.cost, event.cost_source = own_cost, "reported"
@@ -262,6 +265,8 @@ class Mapper:
             raise Rejected(
                 Reason.TIME_OUT_OF_RANGE, f"{at} µs is more than limits.future_minutes ({ahead}) after its message"
             )
+        if at >= TIME_END:
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, f"{at} µs is in 2106 or later, which no event can be")
         return at
 
     def _within_limit(self, nano: int, what: str) -> None:

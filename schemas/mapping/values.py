@@ -67,13 +67,15 @@ class Ignored:
             self.names.add(field)
             return ""
 
-    def count(self, fields: dict[str, Any], field: str) -> int | None:
+    def count(self, fields: dict[str, Any], field: str, most: int) -> int | None:
+        """A number of things, `most` at most."""
         value = fields.get(field)
         if value is None:
             return None
         number = count_of(value)
-        if number is None:
+        if number is None or number > most:
             self.names.add(field)
+            return None
         return number
 
     def cost(self, fields: dict[str, Any], field: str, most: int) -> int | None:

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.external import ExternalData
 
 from schemas.event import EVENTS_PER_MESSAGE
-from sinks.port import Barred, Refused, Transient
+from sinks.port import Barred, Refused, Transient, Unable
 
 REFUSED_CODES = frozenset({6, 20, 26, 27, 38, 41, 43, 46, 53, 62, 70, 72, 73, 115, 117, 130, 131, 349, 407, 457, 469})
 """ClickHouse error codes that say that what we sent is wrong: sending it again cannot help.
@@ -30,7 +30,7 @@ BARRED_CODES = {
     **dict.fromkeys((192, 193, 194, 195, 516), _LOGIN),
     **dict.fromkeys((164, 291, 497), _RIGHTS),
 }
-"""ClickHouse error codes that say that a person has to do something, and what. Every other code is Transient."""
+"""ClickHouse error codes that say that a person has to do something, and what. Every other code is Unable."""
 
 PINNED = {
     "async_insert": 0,
@@ -89,7 +89,7 @@ def connect(address: Address, *, database: str | None = None) -> Client:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Foreign exceptions become Transient, Barred or Refused, and keep their cause."""
+    """Foreign exceptions become Transient, Barred, Unable or Refused, and keep their cause."""
     try:
         yield
     except ClickHouseError as error:
@@ -105,7 +105,9 @@ def _ours(error: ClickHouseError) -> Exception:
     code = error_code(error) if isinstance(error, DatabaseError) else None
     if code in REFUSED_CODES:
         return Refused(text)
-    return Barred(text, BARRED_CODES[code]) if code in BARRED_CODES else Transient(text)
+    if code in BARRED_CODES:
+        return Barred(text, BARRED_CODES[code])
+    return Transient(text) if code is None else Unable(text)
 
 
 def error_code(error: ClickHouseError) -> int | None:

@@ -72,7 +72,7 @@ def count(client: Client, question: Question) -> list[Counted]:
     bucket = "toInt64(intDiv(toUnixTimestamp(minute), {window:UInt32}) * {window:UInt32})"
     window = bucket if question.window is not None else "toInt64(-1)"
     group = ", ".join(["bucket", *by])
-    sums = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, *OF_TASKS))
+    sums = ", ".join(f"sum({_wide(name)}) AS {name}" for name in (*COUNTS, *OF_TASKS))
     work = ", ".join(f"{f'if(is_open, {name}, 0)' if name in OPEN_COUNTS else '0'} AS {name}" for name in COUNTS)
     dimensions = ", ".join(DIMENSIONS)
     sql = f"""
@@ -101,6 +101,11 @@ def count(client: Client, question: Question) -> list[Counted]:
     if question.window is not None:
         parameters["window"] = question.window
     return [_counted(msgspec.json.decode(line), by, question) for line in select_lines(client, sql, parameters)]
+
+
+def _wide(count: str) -> str:
+    """A count to add up. Tokens and money of all windows together may be more than 64 bits hold."""
+    return f"toUInt128({count})" if count.endswith(("_tokens", "_nano")) else count
 
 
 def conditions(question: Question) -> tuple[str, dict[str, Any]]:

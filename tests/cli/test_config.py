@@ -73,6 +73,35 @@ def test_maps_and_lists_come_from_the_environment_as_json(monkeypatch: pytest.Mo
         ({"clickhouse": {"database": "a; DROP"}}, "clickhouse.database: String should match pattern"),
         ({"abandon_after": "soon"}, "abandon_after: Value error, 'soon' is not a duration; write 30s, 15m, 2h or 1d"),
         ({"aliases": {"task": ["x"]}}, "aliases: Value error, task is not an attribute of the contract"),
+        (
+            {"kafka": {"bootstrap": "foo:abc"}},
+            "kafka.bootstrap: Value error, 'foo:abc' is no broker: port could not be",
+        ),
+        ({"kafka": {"bootstrap": "a:1,b:99999"}}, "'b:99999' is no broker: port out of range 0-65535; write host:port"),
+        ({"kafka": {"bootstrap": "a:1,"}}, "'' is no broker: it names no host"),
+        ({"kafka": {"bootstrap": "a:"}}, "'a:' is no broker: it names no port"),
+        ({"kafka": {"bootstrap": "kafka://a:1"}}, "a broker is a host and a port, and nothing more; write host:port"),
+        (
+            {"clickhouse": {"url": "http://h:99999"}},
+            "nothing can be at that URL: port out of range 0-65535; write http",
+        ),
+        (
+            {"clickhouse": {"url": "http://[::1"}},
+            "nothing can be at that URL: invalid IPv6 URL; write http://host:port",
+        ),
+        (
+            {"clickhouse": {"url": "http://:8123"}},
+            "clickhouse.url: Value error, nothing can be at that URL: it names no",
+        ),
+        ({"clickhouse": {"url": "http://h?database=x"}}, "clickhouse.url: String should match pattern"),
+        ({"clickhouse": {"retention_days": 7_301}}, "clickhouse.retention_days: Input should be less than or equal to"),
+        (
+            {"notify": {"receivers": [{"type": "alertmanager", "name": "a", "url": "http://h:99999"}]}},
+            "notify.receivers.0.alertmanager.url: Value error, nothing can be at that URL: port out of range",
+        ),
+        ({"abandon_after": 0}, "abandon_after: Input should be greater than or equal to 1"),
+        ({"workflows": {"w": {"abandon_after": "0s"}}}, "workflows.w.abandon_after: Input should be greater than or"),
+        ({"abandon_after": "999999999d"}, "abandon_after: Value error, 999999999d is longer than 7300d"),
         ({"privacy": {"dead_letters": "some"}}, "privacy.dead_letters: String should match pattern"),
         (
             {"clickhouse": {"retention_days": 30}},
@@ -84,7 +113,8 @@ def test_maps_and_lists_come_from_the_environment_as_json(monkeypatch: pytest.Mo
 def test_what_cannot_be_used_is_told_by_its_name(
     trueup: Trueup, file: Path, monkeypatch: pytest.MonkeyPatch, settings: Any, told: str
 ) -> None:
-    monkeypatch.delenv("TRUEUP_CLICKHOUSE__URL")
+    for name in ("TRUEUP_CLICKHOUSE__URL", "TRUEUP_KAFKA__BOOTSTRAP"):
+        monkeypatch.delenv(name)
     done = trueup("config", "check", "--config", str(write(file, **settings)))
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"trueup: the configuration in {file} cannot be used:\n")
@@ -98,6 +128,50 @@ def test_a_variable_of_a_section_that_does_not_exist_is_refused(
     done = trueup("config", "check")
     assert done.code == 2
     assert "the configuration in the environment cannot be used:\n  kafka.partition: Extra inputs" in done.err
+
+
+@pytest.mark.parametrize("address", ["h", "h:1", "h:1, i:2", "[::1]:9092", "10.0.0.1:9092,10.0.0.2:9092"])
+def test_where_something_can_be_is_taken(file: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    for name in ("TRUEUP_CLICKHOUSE__URL", "TRUEUP_KAFKA__BOOTSTRAP"):
+        monkeypatch.delenv(name)
+    settings = load(
+        write(file, kafka={"bootstrap": address}, clickhouse={"url": f"https://{address.split(',', maxsplit=1)[0]}"})
+    )
+    assert settings.kafka.bootstrap == address
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"notify": {"receivers": [{"type": "slack", "name": "s", "url": "https://h/x", "template": "FILE"}]}},
+        {"clickhouse": {"password_file": "FILE"}},
+        {"kafka": {"security_protocol": "SASL_PLAINTEXT", "sasl_password_file": "FILE"}},
+    ],
+    ids=str,
+)
+def test_a_file_that_the_configuration_names_and_that_is_not_there_is_found(
+    trueup: Trueup, file: Path, tmp_path: Path, settings: Any
+) -> None:
+    absent = tmp_path / "absent"
+    file.write_text(yaml.safe_dump(settings).replace("FILE", str(absent)))
+    done = trueup("config", "check", "--config", str(file))
+    assert (done.code, done.out) == (2, "")
+    assert str(absent) in done.err
+    assert done.err.endswith("check the path and its rights\n")
+
+
+def test_a_configuration_with_all_its_files_is_fine(trueup: Trueup, file: Path) -> None:
+    receivers = [{"type": "slack", "name": "s", "url": "https://h/x"}, {"type": "kafka", "name": "k"}]
+    done = trueup("config", "check", "--config", str(write(file, notify={"receivers": receivers})))
+    assert (done.code, done.err) == (0, "the configuration is fine\n")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "1: 2"], ids=repr)
+def test_a_file_of_another_shape_is_told_with_the_right_one(trueup: Trueup, file: Path, text: str) -> None:
+    file.write_text(text)
+    done = trueup("config", "check", "--config", str(file))
+    told = f"trueup: the configuration in {file} is no map of settings by their names; write `abandon_after: 2h`"
+    assert (done.code, done.err[: len(told)]) == (2, told)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", "just text", "\x00"], ids=repr)

@@ -13,7 +13,7 @@ from pipeline.config import ConfigError
 from pipeline.kafka import Unreachable
 from pipeline.replay.land import Stalled
 from pipeline.replay.send import BadFile
-from sinks.port import Barred, Refused, Transient
+from sinks.port import Barred, Refused, Transient, Unable
 from tests.cli.conftest import NOBODY
 from tests.command import Trueup
 
@@ -34,6 +34,7 @@ def request_file(tmp_path: Path) -> str:
         (Unreachable("x"), 3),
         (Transient("x"), 3),
         (Barred("x", "y"), 3),
+        (Unable("x"), 3),
         (Stalled("x"), 3),
         (KafkaTimeoutError("x"), 3),
         (StartError("x"), 3),
@@ -66,6 +67,12 @@ def test_a_barred_door_is_told_with_its_own_fix() -> None:
     assert exits.told(Barred("no rights", "grant them")) == "no rights; grant them"
 
 
+def test_what_clickhouse_could_not_do_is_not_told_as_if_it_were_down() -> None:
+    told = exits.told(Unable("Code: 241. DB::Exception: memory limit exceeded"))
+    assert told.startswith("ClickHouse could not do it (Code: 241. DB::Exception: memory limit exceeded); its log")
+    assert "does not answer" not in told
+
+
 def test_doctor_looks_at_everything_that_is_down(trueup: Trueup) -> None:
     done = trueup("doctor")
     assert done.code == 3
@@ -76,9 +83,10 @@ def test_doctor_looks_at_everything_that_is_down(trueup: Trueup) -> None:
 
 def test_a_file_that_is_not_there_is_named(trueup: Trueup, tmp_path: Path) -> None:
     absent = tmp_path / "absent.jsonl"
-    done = trueup("try", str(absent))
-    assert (done.code, done.out) == (2, "")
-    assert done.err == f"trueup: {absent}: No such file or directory; give files of OTLP/JSON lines\n"
+    for command in ("try", "replay"):
+        done = trueup(command, str(absent))
+        assert (done.code, done.out) == (2, "")
+        assert f"file '{absent}' does not exist" in " ".join(done.err.split()), "before anything is started or asked"
 
 
 def test_a_delivery_that_fails_is_told_in_a_line() -> None:
@@ -98,6 +106,10 @@ def test_a_file_is_needed(trueup: Trueup) -> None:
     ("arguments", "told"),
     [
         (["report", "--where", "workflow"], "--where workflow: write DIMENSION=VALUE"),
+        (
+            ["report", "--where", "workflow=a", "--where", "workflow=b"],
+            "--where workflow is given twice, and a task has one workflow; give one, or use --by workflow",
+        ),
         (["report", "--where", "colour=red"], "colour is not a dimension; choose of tenant, workflow, stage,"),
         (["report", "--by", "workflow,colour"], "colour is not a dimension; choose of tenant, workflow, stage,"),
         (["report", "--by", "tools"], "or for a report about actions of action, tool, error_type,"),
@@ -108,13 +120,19 @@ def test_a_file_is_needed(trueup: Trueup) -> None:
         (["report", "--from", "yesterday"], "'yesterday' is not a time; write 2026-11-01, 2026-11-01T08:00Z, or 2h"),
         (["report", "--to", "2026-13-01"], "'2026-13-01' is not a time; write 2026-11-01,"),
         (["report", "--from", "1969-01-01"], "'1969-01-01' is not a time between 1970 and 2106"),
-        (["report", "--from", "99999999d"], "'99999999d' is not a time between 1970 and 2106"),
+        (["report", "--from", "99999999d"], "99999999d is longer than 7300d, the longest duration; write less"),
+        (["audit", "--from", "9999999999d"], "9999999999d is longer than 7300d"),
+        (["audit", "--from", f"{'9' * 5_000}d"], "is not a duration"),
+        (["alerts", "history", "--from", "9999999999d"], "9999999999d is longer than 7300d"),
+        (["alerts", "silence", "k", "--by", "me", "--why", "x", "--for", "999999999d"], "999999999d is longer than"),
+        (["slo", "adjust", "w", "--by", "me", "--why", "x", "--from", "7301d", "--to", "1d"], "7301d is longer than"),
         (["audit", "--from", "9999-01-01"], "'9999-01-01' is not a time between 1970 and 2106"),
         (["report", "--output", "xml"], "'xml' is not one of 'table', 'json', 'ndjson'"),
         (["report", "--colour", "red"], "No such option"),
         (["deadletter", "list", "--reason", "bored"], "bored is not a reason; choose of not_otlp, no_identity,"),
         (["deadletter", "list", "--limit", "0"], "--limit"),
-        (["replay", "f", "--rate", "0"], "--rate"),
+        (["replay", ".", "--rate", "1"], "file '.' is a directory"),
+        (["replay", __file__, "--rate", "0"], "--rate"),
         (["up", "--kafka-port", "many"], "--kafka-port"),
     ],
     ids=" ".join,

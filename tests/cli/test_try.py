@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ REST = {"audit": {"differences": 0}, "landed": {"events": 2, "duplicates": 0, "d
 
 @pytest.mark.parametrize("tasks", [[], TASKS])
 def test_a_line_of_ndjson_is_a_row_a_task_or_the_audit_and_what_landed(
-    trueup: Trueup, monkeypatch: pytest.MonkeyPatch, tasks: list[Any]
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tasks: list[Any]
 ) -> None:
     result = {"report": {"rows": ROWS}, **REST} | ({"tasks": tasks} if tasks else {})
     monkeypatch.setattr("pipeline.replay.trial.trial", lambda *_, **__: result)
-    done = trueup("try", "runs.jsonl", "--output", "ndjson")
+    (tmp_path / "runs.jsonl").touch()
+    done = trueup("try", str(tmp_path / "runs.jsonl"), "--output", "ndjson")
     assert done.code == 0
     assert [json.loads(line) for line in done.out.splitlines()] == [*ROWS, *tasks, REST]

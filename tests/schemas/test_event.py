@@ -11,7 +11,9 @@ import pytest
 from schemas.event import (
     EVENTS_PER_MESSAGE,
     FIELDS,
+    NOT_EVENTS,
     Event,
+    decode_lines,
     decode_message,
     encode_line,
     encode_message,
@@ -94,8 +96,24 @@ def test_an_event_that_no_column_holds_or_no_window_counts_is_refused(changes: d
 
 @pytest.mark.parametrize("payload", [b"", b"\n", b"[]", b"[1,2]", b"null", b"garbage", b'["\xff"]', b"[" * 10_000])
 def test_what_is_no_event_is_refused(payload: bytes) -> None:
-    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
-        decode_message(payload)
+    for decode in (decode_message, decode_lines):
+        with pytest.raises(NOT_EVENTS):
+            decode(payload)
+
+
+def test_good_lines_of_a_bad_message_are_as_if_they_had_come_alone() -> None:
+    good = [line(task_id=f"T-{n}") for n in range(3)]
+    later = line(task_id="T-3")[:-1] + b',"new"]'
+    events, text, wrong = decode_lines(b"\n".join([good[0], line(at=-1), b"garbage", *good[1:], later]))
+    assert (events, text) == decode_message(encode_message([*good, line(task_id="T-3")]))
+    assert wrong.keys() == {1, 2}
+    assert "Expected `int` >= 0" in wrong[1]
+    assert "malformed" in wrong[2]
+
+
+def test_nothing_is_saved_of_a_message_with_too_many_lines() -> None:
+    with pytest.raises(msgspec.ValidationError, match="4097 lines in a message; it must hold 1 to 4096"):
+        decode_lines(line() + b"\n" * EVENTS_PER_MESSAGE)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from schemas.event import event_hash
+from schemas.event import TIME_END, event_hash
 from schemas.mapping.records import DAY_US, Limits, Mapper, Price
 from schemas.mapping.values import Rejected
 from schemas.prices import Usage
 from schemas.units import MINUTE_US, NANO
 from schemas.words import Kind, Reason
-from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE
-from tests.schemas.mapped import RECEIVED, of_span
+from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE, span, traces
+from tests.schemas.mapped import RECEIVED, events_of, of_span
 
 CHAT = {"gen_ai.operation.name": "chat"}
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
@@ -144,7 +144,7 @@ def test_a_model_call_tells_its_model_and_tokens_in_any_spelling() -> None:
     assert event.attributes == {}
 
 
-@pytest.mark.parametrize("value", [-1, 2**60, 1.5, "many", True, [5], "9" * 400], ids=lambda v: repr(v)[:20])
+@pytest.mark.parametrize("value", [-1, 10**9 + 1, 2**60, 1.5, "many", True, [5], "9" * 400], ids=lambda v: repr(v)[:20])
 def test_a_token_count_that_is_none_is_not_told_and_noted(value: object) -> None:
     event = of_span(CHAT | {"gen_ai.usage.input_tokens": value, "gen_ai.usage.output_tokens": 3})
     assert (event.input_tokens, event.output_tokens) == (None, 3)
@@ -226,6 +226,15 @@ def test_what_may_be_content_of_the_input_is_not_kept_and_noted(name: str, value
 def test_a_profile_of_the_input_has_an_end() -> None:
     kept = of_span({f"trueup.input.size.{n}": n for n in range(65)}).attributes
     assert (len(kept), kept["trueup.ignored"]) == (65, "input")
+
+
+def test_a_call_has_at_most_as_many_tokens_as_the_limit_says() -> None:
+    most = {f"gen_ai.usage.{kind}": 10**9 for kind in ("input_tokens", "output_tokens", "reasoning_tokens")}
+    event = of_span(CHAT | most)
+    assert (event.input_tokens, event.output_tokens, event.reasoning_tokens) == (10**9,) * 3
+    event = of_span(CHAT | most, mapper=Mapper(limits=Limits(tokens=10**9 - 1)))
+    assert (event.input_tokens, event.output_tokens, event.reasoning_tokens) == (None,) * 3
+    assert event.attributes == {"trueup.ignored": "input_tokens,output_tokens,reasoning_tokens"}
 
 
 def test_a_tool_call_tells_its_tool() -> None:
@@ -329,7 +338,7 @@ def test_an_instrumentations_reckoning_above_the_limit_is_not_told() -> None:
 
 def test_a_price_above_the_limit_is_no_price() -> None:
     dear = PAID | {"gen_ai.usage.input_tokens": 5 * NANO + 1}
-    event = of_span(dear, mapper=Mapper(limits=Limits(cost_usd=5), prices=Fixed()))
+    event = of_span(dear, mapper=Mapper(limits=Limits(cost_usd=5, tokens=10 * NANO), prices=Fixed()))
     assert (event.cost, event.attributes) == (None, {"trueup.ignored": "price"})
 
 
@@ -394,6 +403,16 @@ def test_before_1970_no_limit_helps() -> None:
     assert of_span(startTimeUnixNano="0", endTimeUnixNano="0", mapper=mapper).at == 0
     with pytest.raises(Rejected, match="-1 µs is before 1970"):
         of_span(startTimeUnixNano="-1", endTimeUnixNano="0", mapper=mapper)
+
+
+def test_what_an_event_cannot_hold_is_rejected_whatever_the_time_of_its_message() -> None:
+    last = TIME_END - 1
+    at = {"startTimeUnixNano": str(last * 1_000), "endTimeUnixNano": str(last * 1_000)}
+    assert [event.at for event in events_of(traces(span(**at)), received=last)] == [last]
+    for field in at:
+        with pytest.raises(Rejected, match="is in 2106 or later") as caught:
+            events_of(traces(span(**{**at, field: str(TIME_END * 1_000)})), received=last)
+        assert caught.value.reason == Reason.TIME_OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(

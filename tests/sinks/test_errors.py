@@ -6,7 +6,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from sinks.clickhouse.client import BARRED_CODES, REFUSED_CODES, translated
-from sinks.port import Barred, Refused, Transient
+from sinks.port import Barred, Refused, Transient, Unable
 
 TRANSIENT = {
     "CANNOT_READ_ALL_DATA: an insert was cut off on its way": 33,
@@ -49,7 +49,13 @@ def raised(code: int | None) -> Exception:
 
 @pytest.mark.parametrize("name", TRANSIENT)
 def test_it_may_pass_so_it_is_tried_again(name: str) -> None:
-    assert type(raised(TRANSIENT[name])) is Transient
+    assert type(raised(TRANSIENT[name])) is Unable
+
+
+def test_what_answers_without_a_code_is_not_clickhouse() -> None:
+    with pytest.raises(Transient) as found, translated():
+        raise DatabaseError("HTTP driver received HTTP status 502")
+    assert type(found.value) is Transient
 
 
 @pytest.mark.parametrize("name", BARRED)

@@ -63,9 +63,10 @@ def history(
     from pipeline.cli.show import emit_rows
     from pipeline.cli.slo_text import HISTORY, transition_json
 
+    since = (moment(start) or 0) // 60
     store = _store(config)
     wanted = None if key is None else _key(store, key)
-    lines = store.transitions(key=wanted, since=(moment(start) or 0) // 60, limit=limit)
+    lines = store.transitions(key=wanted, since=since, limit=limit)
     emit_rows([transition_json(line) for line in lines], output, ("key", "workflow", *HISTORY), key="history")
 
 

@@ -80,10 +80,20 @@ def config_show(config: Config = None) -> None:
 
 
 def config_check(config: Config = None) -> None:
-    """Say whether the configuration can be used; exit 2 if not."""
-    from pipeline.config import load
+    """Say whether the configuration can be used, with the secrets and templates in files that it names; exit 2 if not.
 
-    load(config)
+    Connects to nothing.
+    """
+    from pipeline.config import load
+    from pipeline.connections import address_of
+    from pipeline.kafka import client_options
+    from pipeline.notify.build import receiver_of
+
+    settings = load(config)
+    address_of(settings)
+    client_options(settings)
+    for receiver in settings.notify.receivers:
+        receiver_of(settings, receiver)
     typer.echo("the configuration is fine", err=True)
 
 

@@ -201,13 +201,13 @@ def adjust(
         raise typer.BadParameter("which span? Give --from and --to, or --withdraw ID to take one back")
     if withdraw is not None and (start or end or slo or objective):
         raise typer.BadParameter("--withdraw takes back a whole adjustment: leave out --from, --to, --slo, --objective")
+    first, last = (moment(start) or 0) // 60, (moment(end) or 0) // 60
     settings = load(config)
     store = ClickHouseObjectives(client_of(settings))
     names = _overview(settings, workflow).histories[workflow].shown
     now = time.time_ns() // 1_000
     try:
         if withdraw is None:
-            first, last = (moment(start) or 0) // 60, (moment(end) or 0) // 60
             row = adjustment(workflow, slo, objective, first, last, by, why, now, names)
         else:
             row = withdrawal(

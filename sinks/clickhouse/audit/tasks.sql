@@ -111,17 +111,18 @@ facts AS (
         countIf(is_tool_call) AS tool_calls,
         countIf(is_tool_call AND has_failed) AS tool_errors,
         countIf(is_model_call AND is_usage_known) AS usage_known,
-        sumIf(ifNull(input_tokens, 0), uses_model) AS input_tokens,
-        sumIf(ifNull(output_tokens, 0), uses_model) AS output_tokens,
-        sumIf(ifNull(cache_read_tokens, 0), uses_model) AS cache_read_tokens,
-        sumIf(ifNull(cache_write_tokens, 0), uses_model) AS cache_write_tokens,
-        sumIf(ifNull(reasoning_tokens, 0), uses_model) AS reasoning_tokens,
+        -- Sums of 128 bits: rows have 64, and what is more than those hold is a difference.
+        sumIf(toUInt128(ifNull(input_tokens, 0)), uses_model) AS input_tokens,
+        sumIf(toUInt128(ifNull(output_tokens, 0)), uses_model) AS output_tokens,
+        sumIf(toUInt128(ifNull(cache_read_tokens, 0)), uses_model) AS cache_read_tokens,
+        sumIf(toUInt128(ifNull(cache_write_tokens, 0)), uses_model) AS cache_write_tokens,
+        sumIf(toUInt128(ifNull(reasoning_tokens, 0)), uses_model) AS reasoning_tokens,
         sumMapIf(map(toUInt16(bucket(toUInt64(at - start))), 1), is_counted) AS latency_us,
 
         countIf(uses_model AND is_unpriced) AS unpriced,
         argMaxIf(cost, claiming, is_account) AS root_cost,
-        sumIf(nano, is_step) AS step_cost,
-        sumMapIf(map(cost_category, nano), cost_category != '') AS costs
+        sumIf(toUInt128(nano), is_step) AS step_cost,
+        sumMapIf(map(cost_category, toUInt128(nano)), cost_category != '') AS costs
     FROM counted
     GROUP BY partition, task_id
 ),
