@@ -84,7 +84,8 @@ def main() -> None:
             thread = {"configurable": {"thread_id": claim}}
             with trueup.task(claim, case_type="water damage", agent="claims-agent") as task:
                 agent.invoke({"messages": [("user", f"settle {claim}")]}, thread)
-                # The graph is interrupted. A human decides, and the same task goes on.
+                # The graph is interrupted. A human decides, and the same task goes on. What the task costs is unknown
+                # until somebody configures what the human's time costs (`human_usd_per_hour`).
                 trueup.intervened(claim, "approved" if decision == "approve" else "rejected", minutes=2)
                 agent.invoke(Command(resume=decision), thread)
                 task.claim("success" if decision == "approve" else "gave_up")

@@ -113,7 +113,7 @@ def test_a_file_is_needed(trueup: Trueup) -> None:
         (["report", "--where", "colour=red"], "colour is not a dimension; choose of tenant, workflow, stage,"),
         (["report", "--by", "workflow,colour"], "colour is not a dimension; choose of tenant, workflow, stage,"),
         (["report", "--by", "tools"], "or for a report about actions of action, tool, error_type,"),
-        (["try", "f", "--tasks", "--where", "tool=search"], "--tasks lists whole tasks; leave out the --where"),
+        (["try", __file__, "--tasks", "--where", "tool=search"], "--tasks lists whole tasks; leave out the --where"),
         (["report", "--window", "soon"], "'soon' is not a duration; write 30s, 15m, 2h or 1d"),
         (["report", "--window", "90s"], "a window of 90 s: windows are whole minutes"),
         (["report", "--window", "0s"], "a window of 0 s: windows are whole minutes"),

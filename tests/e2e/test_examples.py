@@ -43,7 +43,7 @@ EXPECTED: dict[str, Expected] = {
     },
     "langgraph_claims": {
         "claim-1": {"claim": "success", "overridden": False, "model_calls": 2, "tool_calls": 1, "tool_errors": 0},
-        "claim-2": {"claim": "gave_up", "overridden": True, "input_tokens": 1_800, "cost_usd": "0.007200000"},
+        "claim-2": {"claim": "gave_up", "overridden": True, "input_tokens": 1_800, "cost_usd": None},
     },
     "openai_agents_travel": {
         "trip-1": {"claim": "success", "verdict": "success", "model_calls": 2, "tool_calls": 1, "tool_errors": 0},
