@@ -10,6 +10,7 @@ from pipeline.slo.durations import parse_duration
 from pipeline.slo.explain import nearest
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.objective import Commitment
+from pipeline.slo.periods import EARLIEST, LATEST
 from pipeline.slo.source import Findings, Path
 from pipeline.slo.windows import GUARD_OFF, SHORT_DIVISOR, Guard, Pair, Severity, default_guard, parse_share
 
@@ -77,9 +78,12 @@ def _text(text: str) -> str:
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is not a date: write it as 2026-01-15") from error
+    if not EARLIEST <= day.year <= LATEST:
+        raise ValueError(f"{text!r} is not between {EARLIEST} and {LATEST}: write it as 2026-01-15")
+    return day
 
 
 def _list(text: str) -> tuple[str, ...]:
