@@ -15,7 +15,8 @@ from pipeline.notify.audience import Wanted
 from pipeline.slo.alert_state import AlertState
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
-from pipeline.slo.objective import Alerting, NoData
+from pipeline.slo.objective import Alerting, NoData, Objective
+from pipeline.slo.observe import Measured
 from pipeline.slo.windows import Severity, default_pairs
 from schemas.units import MINUTE_US
 from sinks.objectives import ACKNOWLEDGE, SILENCE, ActionRow, MemoryObjectives
@@ -243,6 +244,33 @@ def test_an_alert_of_silence_can_be_silenced_and_ends_with_its_objective() -> No
     assert silence.to(84, since=75)[-1] == (80, "fired", "ticket", 0)
     silence.run.objectives.by_key = {}
     assert "resolved" in [change for _, change, _, _ in silence.to(91, since=85)]
+
+
+def test_an_objective_that_cannot_be_evaluated_keeps_its_alert_and_stops_no_other() -> None:
+    class Broken(FixedCounts):
+        def measured(self, asked: Objective) -> Measured:
+            if self.broken and asked.slo == "a":
+                raise OverflowError("date value out of range")
+            return super().measured(asked)
+
+        broken = False
+
+    run, other = Run(RECOVERED), objective("b")
+    run.objectives = FixedObjectives(ONE, other)
+    run.counts = Broken({"a": RECOVERED, "b": RECOVERED})
+    run.engine = engine(run.store, run.objectives, run.counts)
+    assert run.to(10).level == "page"
+    run.counts.broken = True
+    ticks = [run.engine.tick(now) for now in range(11, 61)]
+    assert (run.state.level, run.state.evaluated) == ("page", 10)
+    assert held(run.store.states()[other.key]).alert.level is None
+    assert {(subject.slo, str(error)) for tick in ticks for subject, error in tick.failed.items()} == {
+        ("a", "date value out of range")
+    }
+    run.counts.broken = False
+    last = run.engine.tick(61)
+    assert not last.failed
+    assert run.state == held(run.store.states()[other.key]).alert.model_copy(update={"key": ONE.key})
 
 
 def test_minutes_that_were_missed_are_evaluated_in_several_ticks_each_of_them_stored(
