@@ -208,7 +208,7 @@ class Parts:
             if self._failed is not None:
                 self._watch.take(evaluated(self._failed))
             with _logged("health"):
-                examined = examine(self._settings, self._clock)
+                examined = examine(self._settings, self._clock, advice=False)
                 self._counts.taken_until = taken_until(examined, self._settings, now, self._counts.taken_until)
                 self._measured.set()
                 self._watch.take(checks(examined))
