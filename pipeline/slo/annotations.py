@@ -10,6 +10,7 @@ from pipeline.slo.durations import parse_duration
 from pipeline.slo.explain import nearest
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.objective import Commitment
+from pipeline.slo.openslo import Metadata
 from pipeline.slo.periods import EARLIEST, LATEST
 from pipeline.slo.source import Findings, Path
 from pipeline.slo.windows import GUARD_OFF, SHORT_DIVISOR, Guard, Pair, Severity, default_guard, parse_share
@@ -63,6 +64,11 @@ def read_annotations(annotations: Mapping[str, str], kind: str, findings: Findin
             what, _, fix = str(error).partition(": ")
             findings.report(here, f"{key}: {what}", fix or "correct the value")
     return Annotations(values)
+
+
+def workflow_of(service: Metadata) -> str:
+    """The workflow of a Service, as its telemetry names it: that may be what no name in OpenSLO can be."""
+    return service.annotations.get(f"{PREFIX}workflow", "").strip() or service.name
 
 
 def annotation_path(key: str) -> Path:
@@ -190,6 +196,7 @@ _READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "launch-date": _date,
         "case-types": _list,
         "runbook": _text,
+        "workflow": _text,
     },
     "SLO": {
         "alert-windows": _windows,
