@@ -102,7 +102,7 @@ class Engine:
             try:
                 evaluated = [self._follow(objective, before, actions[key], until)]
                 evaluated += self._silent(objective, stored, done, now)
-            except Exception as error:  # one owner's objective must not stop those of all others
+            except Exception as error:  # noqa: BLE001 - one owner's objective must not stop those of all others
                 failed[_subject(objective)] = error
                 continue
             behind = behind or until < now

@@ -119,7 +119,7 @@ def audited(client: Client, settings: Settings, now: int) -> Iterator[Finding]:
 def evaluated(failed: Mapping[Subject, Exception]) -> Iterator[Finding]:
     """Whether every objective can be evaluated. `failed`: those that cannot, and why."""
     causes = [
-        f"{each.workflow}/{each.slo}/{each.objective} ({type(error).__name__}: {str(error):.200})"
+        f"{each.workflow}/{each.slo}/{each.objective} ({type(error).__name__}: {error!s:.200})"
         for each, error in failed.items()
     ]
     more = f", and {len(causes) - TOLD} more" if len(causes) > TOLD else ""

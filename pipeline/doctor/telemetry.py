@@ -87,7 +87,8 @@ def _limited(client: Client, since: dict[str, int]) -> Iterator[Check]:
     for found in dictionaries(
         client,
         """SELECT arrayJoin(splitByChar(',', attributes[{noted:String}])) AS dimension, uniq(hash) AS n
-        FROM raw_events WHERE at >= {since:Int64} AND mapContains(attributes, {noted:String}) GROUP BY dimension ORDER BY dimension""",
+        FROM raw_events WHERE at >= {since:Int64} AND mapContains(attributes, {noted:String})
+        GROUP BY dimension ORDER BY dimension""",
         since | {"noted": NOTED},
     ):
         yield Check(

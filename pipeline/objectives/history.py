@@ -72,7 +72,7 @@ class Move:
 class Reference:
     """What was promised, in which version, and whether that was before the launch (None: there is no launch date).
 
-    `open_until`: the launch (a minute), before which it may be changed and nothing is moved; None: it was final at once.
+    `open_until`: the launch (a minute), before which a change moves nothing; None: the promise was final at once.
     """
 
     objective: Objective

@@ -11,7 +11,7 @@ from pipeline.doctor.telemetry import DAYS, telemetry
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.store import ClickHouseStore
 from tests.database import emptied
-from tests.objectives.samples import NOW, row, us
+from tests.objectives.samples import NOW, row
 
 DAY = 1_440
 

@@ -316,3 +316,15 @@ def test_a_workflow_has_the_name_of_its_telemetry_in_everything_that_is_told_of_
     (alert,) = json.loads(trueup("alerts", "list", "--output", "json").out)["alerts"]
     assert (alert["workflow"], alert["level"]) == (name, "page")
     assert json.loads(trueup("slo", "report", name, "--output", "json").out)["history"][0]["workflow"] == name
+
+
+@pytest.mark.parametrize(("launch", "said"), [("2099-01-01", "2099-01-01T00:00:00Z"), ("2026-01-01", None)])
+def test_what_may_still_be_changed_before_a_launch_is_told(
+    trueup: Trueup, tmp_path: Path, launch: str, said: str | None
+) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(service(launch=launch) + slo())
+    assert trueup("slo", "apply", str(file), *BY).code == 0
+    (standing,) = json.loads(trueup("slo", "status", "--output", "json").out)["objectives"]
+    assert standing["committed"]["open_until"] == said
+    assert (f"(open until {launch})" in trueup("slo", "status").out) is (said is not None)

@@ -46,7 +46,7 @@ def test_periods_follow_each_other_without_gap(duration: str, zone: str, start: 
     st.sampled_from(["1m", "1h", "1d", "1w", "1M", "1Q", "1Y", "400d"]),
     st.timezone_keys(),
     st.datetimes(datetime(EARLIEST, 1, 1), datetime(LATEST, 12, 31, 23, 59)),  # noqa: DTZ001 - wall clock
-    st.datetimes(datetime(EARLIEST, 1, 1), datetime(LATEST, 12, 31), timezones=st.just(UTC)),
+    st.datetimes(datetime(EARLIEST, 1, 1), datetime(LATEST, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
 )
 def test_every_start_that_an_owner_may_write_has_periods_in_every_zone(
     duration: str, zone: str, start: datetime, now: datetime
