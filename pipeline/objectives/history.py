@@ -94,14 +94,19 @@ class History:
     @property
     def launch(self) -> int | None:
         """The minute of the launch that counts; None as long as no date is given."""
+        return self._launch[0]
+
+    @property
+    def _launch(self) -> tuple[int | None, int]:
+        """The launch, and how many editions there were once it was known: a date may be given when it is past."""
         launch: int | None = None
-        for edition in self.editions:
+        for at, edition in enumerate(self.editions):
             if launch is not None and edition.minute >= launch:
-                break
+                return launch, at
             if edition.workflow is not None:  # else it has no objectives, and says nothing
                 given = edition.workflow.launch_date
                 launch = None if given is None else int(datetime.combine(given, time(), UTC).timestamp()) // 60
-        return launch
+        return launch, len(self.editions)
 
     @property
     def workflow(self) -> Workflow | None:
@@ -127,10 +132,10 @@ class History:
 
     def reference(self, name: Name) -> Reference | None:
         """What counts as promised of an objective; None if it never was, or was taken back before the launch."""
-        launch = self.launch
+        launch, known = self._launch
         before = [e for e in self.editions if launch is not None and e.minute < launch and e.tells(name)]
         promised = [e for e in self.editions if e.commits(name)]
-        early = [e for e in promised if launch is None or e.minute < launch]
+        early = (e for e in self.editions[:known] if e.commits(name))
         undated = [e for e in early if e.objectives[name].workflow.launch_date is None]
         if not undated and before and before[-1].commits(name):
             return Reference(before[-1].objectives[name], before[-1].version, True, launch)
