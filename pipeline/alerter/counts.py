@@ -34,7 +34,7 @@ class LandedCounts:
         self._book: Book | None = None
         self._progress = Progress(epoch, partitions)
         self._loaded = self._lagged = 0
-        self._lags: dict[str, int | None] = {}
+        self._lags: dict[object, int | None] = {}
 
     def refresh(self, objectives: Sequence[Objective], now: int) -> None:
         """Bring the counts up to date. What fails here is done again by the next refresh."""
@@ -50,17 +50,7 @@ class LandedCounts:
             self._progress = reached
         self._adjustments = in_force(self._store.adjustments())
         if now - self._lagged >= LAG_EVERY:
-            self._measure_lags(objectives, now)
-            self._lagged = now
-
-    def _measure_lags(self, objectives: Sequence[Objective], now: int) -> None:
-        """Once for all objectives that ask the same of the same tasks."""
-        known: dict[object, int | None] = {}
-        for each in objectives:
-            asked = (needs(each).delays, each.alerting.maturity, horizon(each))
-            if asked not in known:
-                known[asked] = lag(self._counts, each, now)
-            self._lags[each.key] = known[asked]
+            self._lags, self._lagged = {}, now
 
     def _load(self, objectives: Sequence[Objective], now: int) -> None:
         book = book_of(objectives, now)
@@ -78,7 +68,14 @@ class LandedCounts:
 
     def measured(self, objective: Objective) -> Measured:
         """The counts of one objective of the last refresh."""
-        return measured(self._counts, objective, self._lags.get(objective.key))
+        return measured(self._counts, objective, self._lag(objective))
+
+    def _lag(self, objective: Objective) -> int | None:
+        """Measured once for all objectives that ask the same of the same tasks."""
+        asked = (needs(objective).delays, objective.alerting.maturity, horizon(objective))
+        if asked not in self._lags:
+            self._lags[asked] = lag(self._counts, objective, self._lagged)
+        return self._lags[asked]
 
     def remaining(self, objective: Objective, now: int) -> float | None:
         """The signed share of its budget that is left, adjustments included; None without events."""

@@ -8,8 +8,8 @@ tell different stories: whatever was told is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pipeline.alerter.advance import Landed, Step, Subject, advance, follow
@@ -68,11 +68,15 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What a tick did. `behind`: minutes are left that were missed; tick again."""
+    """What a tick did. `behind`: minutes are left that were missed; tick again.
+
+    `failed`: what could not be evaluated, and why; its alert stays as it is.
+    """
 
     objectives: int
     transitions: tuple[TransitionRow, ...]
     behind: bool
+    failed: Mapping[Subject, Exception] = field(default_factory=dict)
 
 
 class Engine:
@@ -91,16 +95,20 @@ class Engine:
             actions[action.key].append(action)
         most = max(EVALUATIONS // max(len(objectives), 1), 1)
         behind, rows, news = False, list[StateRow](), list[TransitionRow]()
+        failed = dict[Subject, Exception]()
         for key, objective in objectives.items():
             before = self._resumed(stored.get(key) or Held(alert=AlertState(key=key)), now)
             until = min(now, (before.alert.evaluated if before.alert.evaluated is not None else now) + most)
-            after, lines = self._follow(objective, before, actions[key], until)
+            try:
+                evaluated = [self._follow(objective, before, actions[key], until)]
+                evaluated += self._silent(objective, stored, done, now)
+            except Exception as error:  # noqa: BLE001 - one owner's objective must not stop those of all others
+                failed[_subject(objective)] = error
+                continue
             behind = behind or until < now
-            news += lines
-            rows += [after.row()] if after != stored.get(key) else []
-        for made, lines in self._silent(objectives.values(), stored, done, now):
-            news += lines
-            rows += [made.row()] if made != stored.get(made.alert.key) else []
+            for after, lines in evaluated:
+                news += lines
+                rows += [after.row()] if after != stored.get(after.alert.key) else []
         for subject, before in self._ended(objectives, stored):
             minute = max(now, before.alert.evaluated or now)
             alert, told = withdraw(before.alert, minute, self._in_force.why_ended(subject))
@@ -109,7 +117,7 @@ class Engine:
             rows.append(after.row())
         self._store.append(news)
         self._store.append(rows)
-        return Ticked(len(objectives), tuple(news), behind)
+        return Ticked(len(objectives), tuple(news), behind, failed)
 
     def _follow(
         self, objective: Objective, before: Held, actions: Sequence[ActionRow], until: int
@@ -121,18 +129,17 @@ class Engine:
         if not steps:
             return after, []
         left = self._counts.remaining(objective, until)
-        subject = Subject(objective.workflow.name, objective.slo, objective.name)
-        return _told(objective, subject, after.model_copy(update={"remaining": left}), steps)
+        return _told(objective, _subject(objective), after.model_copy(update={"remaining": left}), steps)
 
     def _silent(
-        self, objectives: Iterable[Objective], stored: Mapping[str, Held], actions: Sequence[ActionRow], now: int
+        self, objective: Objective, stored: Mapping[str, Held], actions: Sequence[ActionRow], now: int
     ) -> Iterator[tuple[Held, list[TransitionRow]]]:
-        """The alerts that there is nothing to judge, where they are asked for: like those of the pipeline."""
-        asked = {each.no_data_key: each for each in objectives if each.alerting.no_data}
-        found = (quiet(each, self._counts.measured(each), now, self._landed) for each in asked.values())
-        findings = [finding for finding in found if finding is not None]
-        for finding, after, steps in judge(findings, stored, actions, now):
-            yield _told(asked[finding.key], finding.subject, after, steps)
+        """The alert that there is nothing to judge, where it is asked for: like those of the pipeline."""
+        if objective.alerting.no_data is None:
+            return
+        finding = quiet(objective, self._counts.measured(objective), now, self._landed)
+        for made, after, steps in judge([finding] if finding else [], stored, actions, now):
+            yield _told(objective, made.subject, after, steps)
 
     @property
     def _landed(self) -> Landed:
@@ -157,6 +164,10 @@ class Engine:
         """What an alert was about, by its history. An alert that fires has one."""
         line = self._store.transitions(key=key, limit=1)[0]
         return Subject(line.workflow, line.slo, line.objective)
+
+
+def _subject(objective: Objective) -> Subject:
+    return Subject(objective.workflow.name, objective.slo, objective.name)
 
 
 def _told(

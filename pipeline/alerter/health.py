@@ -1,4 +1,4 @@
-"""The pipeline's own alerts: what the doctor finds, dead letters, silence, and differences of the audit.
+"""The pipeline's own alerts: what the doctor finds, dead letters, silence, differences of the audit, and what fails.
 
 They go to the owner of the platform. Measuring may take long, so it has a thread of its own; the tick only reads the
 newest findings.
@@ -21,9 +21,13 @@ from pipeline.slo.windows import Severity
 from sinks.clickhouse.audit import audit
 from sinks.clickhouse.reads import dictionaries
 from sinks.objectives import ActionRow
+from sinks.port import Refused, Transient
 
 LASTING = 2
+TOLD = 3
+"""Objectives that are named where several have the same trouble."""
 
+AUDITING = "making the audit"
 GROUP = "pipeline"
 _PAGED = ("Kafka", "ClickHouse", "worker", "lag of ")
 _WATCHED = (*_PAGED, "topic ", "partitions", "clocks", "migrations", "rights")
@@ -100,10 +104,27 @@ def arrivals(client: Client, settings: Settings, now: int) -> Iterator[Finding]:
 
 
 def audited(client: Client, settings: Settings, now: int) -> Iterator[Finding]:
-    """Whether the windows of the last day are what their raw events say. `now`: seconds."""
-    found = audit(client, epoch=settings.kafka.epoch, start=(now - 86_400) // 60 * 60, end=None)
+    """Whether the windows of the last day are what their raw events say, if that can be told. `now`: seconds."""
+    try:
+        found = audit(client, epoch=settings.kafka.epoch, start=(now - 86_400) // 60 * 60, end=None)
+    except (Transient, Refused) as error:
+        told = f"the audit of the last day could not be made ({error}); see `trueup audit`"
+        yield Finding(AUDITING, False, told, Severity.TICKET)
+        return
+    yield Finding(AUDITING, True, "the audit of the last day was made", Severity.TICKET)
     told = f"the audit of the last day finds {found.total} differences; see `trueup audit`"
     yield Finding("audit", not found.total, told, Severity.PAGE, lasting=0)
+
+
+def evaluated(failed: Mapping[Subject, Exception]) -> Iterator[Finding]:
+    """Whether every objective can be evaluated. `failed`: those that cannot, and why."""
+    causes = [
+        f"{each.workflow}/{each.slo}/{each.objective} ({type(error).__name__}: {error!s:.200})"
+        for each, error in failed.items()
+    ]
+    more = f", and {len(causes) - TOLD} more" if len(causes) > TOLD else ""
+    told = f"not evaluated, their alerts stay as they are: {', '.join(causes[:TOLD])}{more}; see the alerter's log"
+    yield Finding("evaluation", not causes, told, Severity.PAGE, lasting=0)
 
 
 def judge(

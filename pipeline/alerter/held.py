@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from pipeline.slo.alert_state import AlertState, Change, Transition
+from pipeline.slo.alert_state import STORED, AlertState, Change, Transition
 from pipeline.slo.objective import Objective
 from pipeline.slo.windows import Severity
 from sinks.objectives import StateRow
@@ -18,7 +18,7 @@ class Addressed(BaseModel):
     `targets`: the receivers of a severity; of a severity that is missing, all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STORED
 
     labels: dict[str, str] = {}
     targets: dict[Severity, tuple[str, ...]] = {}
@@ -39,7 +39,7 @@ class Held(BaseModel):
     left at the last transition.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STORED
 
     alert: AlertState
     taken: tuple[str, ...] = ()

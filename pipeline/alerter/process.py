@@ -10,17 +10,18 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from pipeline.alerter.advance import Subject
 from pipeline.alerter.compose import Composer
 from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.delivery import Delivery, Patience
 from pipeline.alerter.engine import Engine, Policy, Ticked
-from pipeline.alerter.health import arrivals, audited, checks, taken_until
+from pipeline.alerter.health import arrivals, audited, checks, evaluated, taken_until
 from pipeline.alerter.in_force import StoredObjectives
 from pipeline.alerter.outage import Outage
 from pipeline.alerter.telling import Telling
@@ -137,6 +138,7 @@ class Parts:
         self.stored = max((row.evaluated for row in store.states().values()), default=None)
         self._engine = Engine(store, self._in_force, self._counts, policy)
         self._watch = Watch(store)
+        self._failed: Mapping[Subject, Exception] | None = None
         self._composer = Composer(limits, self._tasks, frozenset(each.name for each in settings.notify.receivers))
         patience = Patience(limits.repeat_for // 60, max(limits.retry_after // 60, 1))
         self.delivery = Delivery(store, notifier, self._compose, patience)
@@ -158,6 +160,10 @@ class Parts:
     def tick(self, now: int) -> Ticked:
         """Evaluate objectives and the pipeline. Raises Transient."""
         ticked = self._engine.tick(now)
+        for each in ticked.failed.keys() - (self._failed or {}).keys():
+            error, fix = ticked.failed[each], "report it: this is a defect. The others are evaluated"
+            log.error("cannot evaluate", workflow=each.workflow, slo=each.slo, fix=fix, exc_info=error)
+        self._failed = ticked.failed
         for line in ticked.transitions:
             log.info("alert", key=line.key, workflow=line.workflow, slo=line.slo, change=line.change)
         if self._watch.tick(now) or ticked.transitions:
@@ -199,8 +205,10 @@ class Parts:
         audited_at = -float(self._settings.alerter.audit_every)
         while not self._stop.is_set():
             now = int(self._clock())
+            if self._failed is not None:
+                self._watch.take(evaluated(self._failed))
             with _logged("health"):
-                examined = examine(self._settings, self._clock)
+                examined = examine(self._settings, self._clock, advice=False)
                 self._counts.taken_until = taken_until(examined, self._settings, now, self._counts.taken_until)
                 self._measured.set()
                 self._watch.take(checks(examined))

@@ -66,7 +66,7 @@ def _line(standing: Standing) -> list[Any]:
         _both(account, lambda each: None if each.sli is None else f"{float(each.sli):.2%}"),
         budget.total / standing.measure.unit if budget else None,
         _target(standing.current) if standing.current else None,
-        _target(standing.committed) if standing.reference else "never",
+        _committed(standing),
         _both(account, lambda each: None if each.remaining is None else f"{float(each.remaining):+.0%}"),
         f"{seen.total / seen.eligible:.0%}" if seen.eligible else None,
         _alert(standing),
@@ -88,6 +88,14 @@ def _changes(standing: Standing) -> dict[str, None]:
     account = standing.measure.account
     adjusted = (f"adjusted by {each.who}" for each in (account.applied if account else ()))
     return dict.fromkeys((*(move.what for move in standing.moves), *adjusted))
+
+
+def _committed(standing: Standing) -> str:
+    if standing.reference is None:
+        return "never"
+    launch = standing.open_until
+    still = "" if launch is None else f" (open until {stamp(launch * 60):.10})"
+    return _target(standing.committed) + still
 
 
 def _target(measure: Measure) -> str:

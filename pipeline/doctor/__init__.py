@@ -15,9 +15,13 @@ from pipeline.environment import nearly_ours
 __all__ = ["Check", "examine"]
 
 
-def examine(settings: Settings, now: Callable[[], float] = time.time) -> list[Check]:
-    """Every check, in the order of the data flow; a part that is down ends only its own checks."""
-    return [*environment(), *kafka(settings, now), *clickhouse(settings, now)]
+def examine(settings: Settings, now: Callable[[], float] = time.time, *, advice: bool = True) -> list[Check]:
+    """Every check, in the order of the data flow; a part that is down ends only its own checks.
+
+    Without `advice` only what can be down: what the telemetry lacks costs a look at days of it.
+    """
+    told = environment() if advice else ()
+    return [*told, *kafka(settings, now), *clickhouse(settings, now, advice=advice)]
 
 
 def environment() -> Iterator[Check]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.slo.annotations import workflow_of
 from pipeline.slo.load import dump, load
 from pipeline.slo.openslo import SLO, AnyObject, Service
 from sinks.objectives import Version
@@ -39,8 +40,9 @@ def plan(objects: Sequence[AnyObject], before: Iterable[Version], by: str, why: 
         raise ValueError("a commitment says who made it and why: give --by NAME and --why TEXT")
     latest = {version.workflow: version for version in before}
     new, unchanged, dropped = [], [], dict[str, list[str]]()
-    for workflow in (each.metadata.name for each in objects if isinstance(each, Service)):
-        held, text = latest.get(workflow), dump(documents_of(workflow, objects))
+    for service in (each.metadata for each in objects if isinstance(each, Service)):
+        workflow = workflow_of(service)
+        held, text = latest.get(workflow), dump(documents_of(service.name, objects))
         if held is not None and held.text == text:
             unchanged.append(workflow)
             continue
@@ -53,13 +55,13 @@ def plan(objects: Sequence[AnyObject], before: Iterable[Version], by: str, why: 
     return Plan(tuple(new), tuple(unchanged), dropped)
 
 
-def documents_of(workflow: str, objects: Sequence[AnyObject]) -> list[AnyObject]:
-    """The Service of a workflow, its SLOs, and what they refer to; in an order that does not depend on the files."""
+def documents_of(service: str, objects: Sequence[AnyObject]) -> list[AnyObject]:
+    """A Service, its SLOs, and what they refer to; in an order that does not depend on the files."""
     mine: list[AnyObject] = [
         each
         for each in objects
-        if (isinstance(each, Service) and each.metadata.name == workflow)
-        or (isinstance(each, SLO) and each.spec.service == workflow)
+        if (isinstance(each, Service) and each.metadata.name == service)
+        or (isinstance(each, SLO) and each.spec.service == service)
     ]
     known: dict[tuple[str, str], AnyObject] = {(each.kind, each.metadata.name): each for each in objects}
     found: dict[tuple[str, str], AnyObject] = {(each.kind, each.metadata.name): each for each in mine}

@@ -1,9 +1,10 @@
 """What an owner promised, and what was moved since: the versions of a workflow's documents, read.
 
 What was committed when the launch came is the reference. The launch is the launch date of the version that was in
-force when it came: to postpone it afterwards moves nothing. An objective that came later, or of a workflow without a
-launch date, has its first committed version as reference. What was promised stays promised: to remove an objective, or
-to give it another name, is to move it.
+force when it came: to postpone it afterwards moves nothing, and to postpone it before is itself shown as a move. An
+objective that came later, or was committed without a launch date, has that version as reference: a date that is given
+afterwards opens nothing again. What was promised stays promised: to remove an objective, or to give it another name, is
+to move it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Name = tuple[str, str]
 """An SLO, and one of its objectives."""
 
 REMOVED = "removed"
+LAUNCH = "launch date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,15 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What was promised, in which version, and whether that was before the launch (None: there is no launch date)."""
+    """What was promised, in which version, and whether that was before the launch (None: there is no launch date).
+
+    `open_until`: the launch (a minute), before which a change moves nothing; None: the promise was final at once.
+    """
 
     objective: Objective
     version: Version
     before_launch: bool | None
+    open_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +94,19 @@ class History:
     @property
     def launch(self) -> int | None:
         """The minute of the launch that counts; None as long as no date is given."""
+        return self._launch[0]
+
+    @property
+    def _launch(self) -> tuple[int | None, int]:
+        """The launch, and how many editions there were once it was known: a date may be given when it is past."""
         launch: int | None = None
-        for edition in self.editions:
+        for at, edition in enumerate(self.editions):
             if launch is not None and edition.minute >= launch:
-                break
+                return launch, at
             if edition.workflow is not None:  # else it has no objectives, and says nothing
                 given = edition.workflow.launch_date
                 launch = None if given is None else int(datetime.combine(given, time(), UTC).timestamp()) // 60
-        return launch
+        return launch, len(self.editions)
 
     @property
     def workflow(self) -> Workflow | None:
@@ -121,36 +132,38 @@ class History:
 
     def reference(self, name: Name) -> Reference | None:
         """What counts as promised of an objective; None if it never was, or was taken back before the launch."""
-        launch = self.launch
+        launch, known = self._launch
         before = [e for e in self.editions if launch is not None and e.minute < launch and e.tells(name)]
-        if before and before[-1].commits(name):
-            chosen = before[-1]
-        else:
-            later = (e for e in self.editions if (launch is None or e.minute >= launch) and e.commits(name))
-            found = next(later, None)
-            if found is None:
-                return None
-            chosen = found
-        return Reference(chosen.objectives[name], chosen.version, None if launch is None else chosen in before)
+        promised = [e for e in self.editions if e.commits(name)]
+        early = (e for e in self.editions[:known] if e.commits(name))
+        undated = [e for e in early if e.objectives[name].workflow.launch_date is None]
+        if not undated and before and before[-1].commits(name):
+            return Reference(before[-1].objectives[name], before[-1].version, True, launch)
+        late = [e for e in promised if launch is None or e.minute >= launch]
+        chosen = next(iter(undated or late), None)
+        if chosen is None:
+            return None
+        return Reference(chosen.objectives[name], chosen.version, None if launch is None else chosen.minute < launch)
 
     def moves(self, name: Name) -> list[Move]:
-        """What was changed since the reference, the oldest first."""
+        """What was changed since the reference, and of the launch since the first commitment; the oldest first."""
         reference = self.reference(name)
         if reference is None:
             return []
         moves: list[Move] = []
-        held = _promise(reference.objective)
-        since = next(at for at, edition in enumerate(self.editions) if edition.version is reference.version)
-        for edition in self.editions[since + 1 :]:
+        first = next(at for at, edition in enumerate(self.editions) if edition.commits(name))
+        held, final = dict[str, str](), False
+        for edition in self.editions[first:]:
             if not edition.tells(name):
                 continue
             now, version = _promise(edition.objectives.get(name)), edition.version
             moves += [
                 Move(what, held[what], now[what], version.by, version.applied_at, version.why)
                 for what in now
-                if held.get(what, now[what]) != now[what]
+                if held.get(what, now[what]) != now[what] and (final or what == LAUNCH)
             ]
-            held = {**held, **now}
+            final = final or version is reference.version
+            held = now if version is reference.version else {**held, **now}
         return moves
 
 
@@ -189,7 +202,7 @@ def _promise(objective: Objective | None) -> dict[str, str]:
         "coverage floor": "default" if floor is None else percent(floor),
         "alert without data": str(alerting.no_data or "none"),
         "owner": workflow.owner.name,
-        "launch date": str(workflow.launch_date or "none"),
+        LAUNCH: str(workflow.launch_date or "none"),
     }
     if objective.cap is not None:
         promise["cap"] = f"{objective.cap.op} {objective.cap.limit.normalize():f} {objective.metric.unit}".rstrip()

@@ -48,6 +48,8 @@ class Standing:
     moves: tuple[Move, ...]
     lag: int | None
     alert: AlertState
+    open_until: int | None = None
+    """The minute of the launch, if it is still to come: until then what is promised may be changed."""
 
     @property
     def missed(self) -> bool:
@@ -88,9 +90,15 @@ def standings(
                 moves=tuple(history.moves(name)),
                 lag=lag(book, shown, now),
                 alert=states.get(shown.key, AlertState(key=shown.key)),
+                open_until=_ahead(reference, now),
             )
         )
     return found
+
+
+def _ahead(reference: Reference | None, now: int) -> int | None:
+    launch = reference.open_until if reference else None
+    return launch if launch is not None and launch > now else None
 
 
 def measure(objective: Objective, book: Book, adjustments: Iterable[AdjustmentRow], now: int) -> Measure:
@@ -145,6 +153,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
             "by": reference.version.by,
             "at": stamp(reference.version.applied_at // MICRO),
             "before_launch": reference.before_launch,
+            "open_until": _minute(standing.open_until),
         },
         "moved": [
             {"what": m.what, "before": m.before, "after": m.after, "by": m.by, "at": stamp(m.at // MICRO), "why": m.why}

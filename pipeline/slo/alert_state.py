@@ -44,13 +44,23 @@ class Why(StrEnum):
     BEHIND = "behind"
     PERSON = "person"
     WITHDRAWN = "withdrawn"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Why":
+        """A kind of a later version: its text tells people enough."""
+        return cls.OTHER
 
 
 NOTIFIED = frozenset({Change.FIRED, Change.ESCALATED, Change.EASED, Change.RESOLVED})
 
 
+STORED = ConfigDict(frozen=True, extra="ignore")
+"""During a rolling update, and after one was taken back, what is stored has fields of a later version."""
+
+
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = STORED
 
 
 class Reason(_Record):

@@ -10,6 +10,8 @@ from pipeline.slo.durations import parse_duration
 from pipeline.slo.explain import nearest
 from pipeline.slo.maturity import Maturity
 from pipeline.slo.objective import Commitment
+from pipeline.slo.openslo import Metadata
+from pipeline.slo.periods import EARLIEST, LATEST
 from pipeline.slo.source import Findings, Path
 from pipeline.slo.windows import GUARD_OFF, SHORT_DIVISOR, Guard, Pair, Severity, default_guard, parse_share
 
@@ -64,6 +66,11 @@ def read_annotations(annotations: Mapping[str, str], kind: str, findings: Findin
     return Annotations(values)
 
 
+def workflow_of(service: Metadata) -> str:
+    """The workflow of a Service, as its telemetry names it: that may be what no name in OpenSLO can be."""
+    return service.annotations.get(f"{PREFIX}workflow", "").strip() or service.name
+
+
 def annotation_path(key: str) -> Path:
     """Where an annotation is in its document; the key may be given without the prefix."""
     return ("metadata", "annotations", key if key.startswith(PREFIX) else PREFIX + key)
@@ -77,9 +84,12 @@ def _text(text: str) -> str:
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is not a date: write it as 2026-01-15") from error
+    if not EARLIEST <= day.year <= LATEST:
+        raise ValueError(f"{text!r} is not between {EARLIEST} and {LATEST}: write it as 2026-01-15")
+    return day
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -186,6 +196,7 @@ _READERS: dict[str, dict[str, Callable[[str], Any]]] = {
         "launch-date": _date,
         "case-types": _list,
         "runbook": _text,
+        "workflow": _text,
     },
     "SLO": {
         "alert-windows": _windows,

@@ -24,6 +24,8 @@ def problems_of(error: ValidationError, document: Document) -> list[Problem]:
         key = (path, str(detail["loc"][-1]) if missing else "")
         if key not in found:
             what, fix = _explain(detail, (*path, str(detail["loc"][-1])) if missing else path)
+            if path == ("metadata", "name") and document.value.get("kind") == "Service":
+                fix += "; the name that the telemetry has goes into the annotation trueup.dev/workflow"
             found[key] = document.problem(path, what, fix)
     return list(found.values())
 

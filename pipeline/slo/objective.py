@@ -28,7 +28,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """An OpenSLO Service: the business process that an agent serves."""
+    """An OpenSLO Service: the business process that an agent serves. `name` is that of the telemetry."""
 
     name: str
     display_name: str

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from pipeline.slo.durations import Duration
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = 1970, 2099
+"""The years in which dates of objectives make sense, and can be reckoned with in every time zone."""
 _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _DAYS = {"d": 1, "w": 7}
 

@@ -10,7 +10,7 @@ from pipeline.slo.explain import nearest
 from pipeline.slo.metrics import Kind, Metric
 from pipeline.slo.objective import Cap
 from pipeline.slo.openslo import Calendar, ObjectiveSpec, TimeWindow
-from pipeline.slo.periods import CalendarWindow, RollingWindow, Window
+from pipeline.slo.periods import EARLIEST, LATEST, CalendarWindow, RollingWindow, Window
 from pipeline.slo.slices import Slicing
 from pipeline.slo.source import Findings, Path
 from pipeline.slo.windows import default_pairs
@@ -87,6 +87,10 @@ def _calendar_start(calendar: Calendar, findings: Findings, path: Path) -> tuple
     except ValueError:
         what = f"startTime {calendar.start_time!r} is not a date and time"
         findings.report((*path, "startTime"), what, "write it as 2026-01-31 00:00:00")
+        return None
+    if not EARLIEST <= start.year <= LATEST:
+        what = f"startTime {calendar.start_time!r} is not between {EARLIEST} and {LATEST}"
+        findings.report((*path, "startTime"), what, "write when the first period begins, as 2026-01-31 00:00:00")
         return None
     if start.second:
         findings.report((*path, "startTime"), "windows start with a whole minute", "write :00 for the seconds")

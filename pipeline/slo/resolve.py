@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.slo.annotations import annotation_path, read_annotations
+from pipeline.slo.annotations import annotation_path, read_annotations, workflow_of
 from pipeline.slo.compose import Draft, labels_of
 from pipeline.slo.durations import MINUTES_PER_DAY
 from pipeline.slo.explain import nearest
@@ -62,6 +62,7 @@ class _Resolver:
         self._retention, self._receivers = retention, receivers
         self._data_sources: dict[str, DataSourceSpec] = {}
         self._workflows: dict[str, Workflow | None] = {}
+        self._services: dict[str, str] = {}
         self._indicators: dict[str, Indicator | None] = {}
         self._shared = Shared({}, {}, {}, self._broken)
         for each in loading.loaded:
@@ -75,6 +76,7 @@ class _Resolver:
         match each.object:
             case Service() as service:
                 self._workflows[name] = _workflow(service, findings)
+                self._measured(service, findings)
             case SLI() as sli:
                 self._indicators[name] = read_indicator(sli.spec, ("spec",), self._data_sources, findings)
             case AlertPolicy() as policy:
@@ -83,6 +85,14 @@ class _Resolver:
                 self._shared.conditions[name] = condition.spec
             case AlertNotificationTarget() as target:
                 self._shared.targets[name] = target.spec
+
+    def _measured(self, service: Service, findings: Findings) -> None:
+        """A workflow has one Service, or its objectives would have two histories under one name."""
+        workflow, name = workflow_of(service.metadata), service.metadata.name
+        first = self._services.setdefault(workflow, name)
+        if first != name:
+            what = f"{workflow!r} is the workflow of the Service {first!r} already"
+            findings.report(annotation_path("workflow"), what, "put its SLOs under one of the two")
 
     def objectives_of(self, each: Loaded) -> list[Objective]:
         """The objectives of an SLO; none of other kinds, or if anything is wrong with it."""
@@ -140,7 +150,7 @@ def _workflow(service: Service, findings: Findings) -> Workflow | None:
             )
         return None
     return Workflow(
-        name=service.metadata.name,
+        name=workflow_of(service.metadata),
         display_name=service.metadata.display_name or service.metadata.name,
         owner=Owner(owner, annotations.get("contact"), annotations.get("escalation")),
         launch_date=annotations.get("launch-date"),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from time import process_time
 
 import pytest
+from msgspec import structs
 
 from pipeline.alerter.compose import Composer
 from pipeline.alerter.held import held
 from pipeline.alerter.settings import AlerterSettings
 from pipeline.notify.audience import Wanted
-from pipeline.slo.alert_state import AlertState
+from pipeline.slo.alert_state import AlertState, Transition
 from pipeline.slo.burn import Rule
 from pipeline.slo.counts import Row, Series
-from pipeline.slo.objective import Alerting, NoData
+from pipeline.slo.objective import Alerting, NoData, Objective
+from pipeline.slo.observe import Measured
 from pipeline.slo.windows import Severity, default_pairs
 from schemas.units import MINUTE_US
 from sinks.objectives import ACKNOWLEDGE, SILENCE, ActionRow, MemoryObjectives
@@ -243,6 +246,66 @@ def test_an_alert_of_silence_can_be_silenced_and_ends_with_its_objective() -> No
     assert silence.to(84, since=75)[-1] == (80, "fired", "ticket", 0)
     silence.run.objectives.by_key = {}
     assert "resolved" in [change for _, change, _, _ in silence.to(91, since=85)]
+
+
+def with_fields_of_tomorrow(value: object) -> object:
+    """Stored JSON in which every object has a field more, and every reason is of a new kind."""
+    if isinstance(value, list):
+        return [with_fields_of_tomorrow(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    maps = ("labels", "targets")
+    inner = {name: each if name in maps else with_fields_of_tomorrow(each) for name, each in value.items()}
+    return {**inner, **({"why": "tomorrow"} if "text" in inner else {}), "tomorrow": {"is": ["another", "day"]}}
+
+
+def test_what_an_alerter_of_a_later_version_stored_is_gone_on_from_and_can_be_told() -> None:
+    """In a rolling update the two run side by side, and a rollback starts where the later one ended."""
+    here, there = Run(RECOVERED), Run(RECOVERED)
+    for run in (here, there):
+        run.to(10)
+        run.act(SILENCE, 10, until=14)
+        run.to(12, since=10)
+    before = len(here.changes())
+    row, line = there.store.states()[ONE.key], there.store.transitions()[-1]
+    later = [json.dumps(with_fields_of_tomorrow(json.loads(text))) for text in (row.state, line.transition, line.state)]
+    there.store = MemoryObjectives()
+    there.store.append([structs.replace(row, state=later[0])])
+    there.engine = engine(there.store, there.objectives, there.counts)
+    told = structs.replace(line, transition=later[1], state=later[2])
+    reasons = [reason.text for reason in Transition.model_validate_json(line.transition).reasons]
+    told_of = Composer(AlerterSettings(), lambda *_: [])
+    assert told_of.compose(told, ONE) == told_of.compose(line, ONE)
+    assert reasons[0] in told_of.compose(told, ONE).text
+    assert there.to(60, since=13) == here.to(60, since=13)
+    assert here.changes()[before:] == there.changes()
+
+
+def test_an_objective_that_cannot_be_evaluated_keeps_its_alert_and_stops_no_other() -> None:
+    class Broken(FixedCounts):
+        def measured(self, asked: Objective) -> Measured:
+            if self.broken and asked.slo == "a":
+                raise OverflowError("date value out of range")
+            return super().measured(asked)
+
+        broken = False
+
+    run, other = Run(RECOVERED), objective("b")
+    run.objectives = FixedObjectives(ONE, other)
+    run.counts = Broken({"a": RECOVERED, "b": RECOVERED})
+    run.engine = engine(run.store, run.objectives, run.counts)
+    assert run.to(10).level == "page"
+    run.counts.broken = True
+    ticks = [run.engine.tick(now) for now in range(11, 61)]
+    assert (run.state.level, run.state.evaluated) == ("page", 10)
+    assert held(run.store.states()[other.key]).alert.level is None
+    assert {(subject.slo, str(error)) for tick in ticks for subject, error in tick.failed.items()} == {
+        ("a", "date value out of range")
+    }
+    run.counts.broken = False
+    last = run.engine.tick(61)
+    assert not last.failed
+    assert run.state == held(run.store.states()[other.key]).alert.model_copy(update={"key": ONE.key})
 
 
 def test_minutes_that_were_missed_are_evaluated_in_several_ticks_each_of_them_stored(

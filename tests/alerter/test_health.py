@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.alerter.health import Finding, arrivals, audited, checks, taken_until
+from pipeline.alerter.advance import Subject
+from pipeline.alerter.health import Finding, arrivals, audited, checks, evaluated, taken_until
 from pipeline.alerter.held import held
 from pipeline.alerter.outage import Outage
 from pipeline.alerter.settings import AlerterSettings
@@ -228,15 +229,47 @@ def test_dead_letters_and_silence_are_found(client: Client) -> None:
 
 
 def test_an_audit_without_differences_is_fine(client: Client) -> None:
-    (found,) = audited(client, Settings(), NOW * 60)
-    assert (found.ok, found.severity) == (True, "page")
+    (made, found) = audited(client, Settings(), NOW * 60)
+    assert (made.ok, found.ok, found.severity) == (True, True, "page")
 
 
 def test_a_difference_that_the_audit_finds_pages_at_once(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
     monkeypatch.setattr("pipeline.alerter.health.audit", lambda *_, **__: SimpleNamespace(total=3))
-    (found,) = audited(client, Settings(), NOW * 60)
-    assert (found.ok, found.severity, found.lasting) == (False, "page", 0)
+    (made, found) = audited(client, Settings(), NOW * 60)
+    assert (made.ok, found.ok, found.severity, found.lasting) == (True, False, "page", 0)
     assert "finds 3 differences" in found.text
+
+
+def test_an_audit_that_cannot_be_made_twice_is_a_trouble_of_its_own_and_decides_nothing_about_differences(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise Transient("Code: 241. memory limit exceeded")
+
+    run = Run()
+    for hour, fails in enumerate((False, True, True, False)):
+        with monkeypatch.context() as patched:
+            if fails:
+                patched.setattr("pipeline.alerter.health.audit", refused)
+            run.watch.take(audited(client, Settings(), NOW * 60))
+        run.watch.tick(NOW + 60 * hour)
+    lines = list(reversed(run.store.transitions()))
+    assert [(line.objective, line.change, line.notifies) for line in lines] == [
+        ("making the audit", "pending", 0),
+        ("making the audit", "fired", 1),
+        ("making the audit", "resolved", 1),
+    ]
+    assert "could not be made (Code: 241. memory limit exceeded)" in lines[1].transition
+
+
+def test_objectives_that_cannot_be_evaluated_page_at_once_with_the_first_of_them_and_why() -> None:
+    failed = {Subject("claims", f"slo-{at}", "right"): OverflowError("date value out of range") for at in range(5)}
+    (found,) = evaluated(failed)
+    assert (found.ok, found.severity, found.lasting) == (False, "page", 0)
+    assert "claims/slo-0/right (OverflowError: date value out of range), claims/slo-1/right" in found.text
+    assert "and 2 more" in found.text
+    (fine,) = evaluated({})
+    assert fine.ok
 
 
 # --- the store itself is away --------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_the_first_evaluation_knows_what_waits_in_kafka(
     ClickHouseStore(connect(address)).write("envelopes", [Envelope(0, 0, 0, us(NOW), 1, 0, 0).line()])
     evaluated, tick = threading.Event(), Engine.tick
 
-    def examine(*_: object) -> list[Check]:
+    def examine(*_: object, **__: object) -> list[Check]:
         evaluated.wait(1)  # Kafka takes its time: who does not wait for it, evaluates now
         return [Check("lag of otlp_spans", False, "7 messages wait", oldest=7_200.0)]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,11 @@ from typing import Any
 import pytest
 
 from deploy.local.process import ChildProcess
+from pipeline.alerter.held import held
+from pipeline.alerter.process import Alerter
 from pipeline.config import Settings
+from pipeline.slo.alert_state import AlertState, alert_key
+from sinks.clickhouse.objectives import ClickHouseObjectives
 from tests.command import Trueup, runner
 from tests.e2e.lab import Lab, lab_on, now_ns
 from tests.notify.http_server import HttpServer, Request
@@ -47,6 +53,7 @@ spec:
   objectives: [{displayName: found, target: 0.9}]
 """
 ALERT_SECONDS = 15
+BEHIND_SECONDS = 1_200
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +191,47 @@ def test_an_owner_hears_of_a_broken_objective_once_and_of_its_end_once(
         "fired",
     ]
     assert len(told(webhook.requests)) == 2
+
+
+def test_while_the_counts_are_behind_what_fires_is_frozen_and_nobody_is_told(
+    lab: Lab, webhook: HttpServer, trueup: Trueup, tmp_path: Path
+) -> None:
+    """To an alerter whose clock is twenty minutes ahead the real worker is that far behind. Ends what others need."""
+    assert lab.stack.alerter is not None
+    lab.stack.alerter.stop()
+    document = tmp_path / "late.yaml"
+    document.write_text(service("late") + slo(workflow="late"))
+    assert trueup("slo", "apply", str(document), "--by", "Ada", "--why", "first promise").code == 0
+    finish(lab, "late", "failure", 12, workflow="late")
+    ahead, stop = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        return time.time() + BEHIND_SECONDS * ahead.is_set()
+
+    def stored() -> AlertState:
+        return held(ClickHouseObjectives(lab.client).states()[alert_key("late", "success", "right")]).alert
+
+    def alert() -> tuple[str, str | None, set[str]]:
+        state = stored()
+        return state.phase, state.level, {reason.why for reason in state.reasons}
+
+    alerter = threading.Thread(target=Alerter(lab.settings, clock).run, args=(stop,))
+    alerter.start()
+    try:
+        webhook.wait(lambda requests: len(told(requests, "late")) == 1, 60)
+        assert alert() == ("firing", "page", {"burning"})
+        ahead.set()
+        until(lambda: alert() == ("frozen", "page", {"behind"}), "the alert is frozen")
+    finally:
+        stop.set()
+        alerter.join(30)
+    assert not alerter.is_alive()
+    evaluated = stored().evaluated
+    assert evaluated is not None
+    assert evaluated < int(clock()) // 60 - 5  # the minutes wait for their counts
+    (told_once,) = told(webhook.requests, "late")
+    lines = json.loads(trueup("alerts", "history", told_once["key"], "--output", "json").out)["history"]
+    assert [line["change"] for line in lines if line["told"] == "yes"] == ["fired"]
+    assert lines[0]["change"] == "frozen"
+    (behind,) = re.findall(r"the counts are (\d+)m behind, more than 10m", lines[0]["why"])
+    assert BEHIND_SECONDS // 60 <= int(behind) <= BEHIND_SECONDS // 60 + 3

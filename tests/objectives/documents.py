@@ -9,8 +9,11 @@ from schemas.units import MICRO
 from sinks.objectives import Version
 
 
-def service(name: str = "claims", launch: str | None = "2026-03-01", owner: str = "Ada") -> str:
+def service(
+    name: str = "claims", launch: str | None = "2026-03-01", owner: str = "Ada", workflow: str | None = None
+) -> str:
     dated = f"\n    trueup.dev/launch-date: {launch}" if launch else ""
+    dated += f'\n    trueup.dev/workflow: "{workflow}"' if workflow else ""
     return f"""
 apiVersion: openslo/v1
 kind: Service

@@ -292,3 +292,39 @@ def test_what_does_not_fire_cannot_be_acknowledged(trueup: Trueup, client: Clien
     (alert,) = parsed(trueup("alerts", "list", "--all", "--output", "json").out, "alerts")
     done = trueup("alerts", "ack", alert["key"], "--by", "Bob")
     assert (done.code, "nothing to" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["customer_support", "eu.Refunds", "Kundenanfragen (DE)"])
+def test_a_workflow_has_the_name_of_its_telemetry_in_everything_that_is_told_of_it(
+    trueup: Trueup, client: Client, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "named.yaml"
+    file.write_text(service("support", launch=None, workflow=name) + slo(workflow="support"))
+    assert json.loads(trueup("slo", "check", str(file), "--output", "json").out)["objectives"][0]["workflow"] == name
+    assert f"{name}: version 1 is in force" in trueup("slo", "apply", str(file), *BY).err
+    exported = trueup("slo", "export", name).out
+    file.write_text(exported)
+    assert f"{name}: nothing changes" in trueup("slo", "apply", str(file), *BY).err
+    now = this_minute()
+    rows = [row(f"bad-{n}", now, claim="failure", workflow=name) for n in range(40)]
+    store = ClickHouseStore(client)
+    store.write("tasks", [task.line() for task in rows])
+    store.write("envelopes", [Envelope(0, 0, 0, us(now + 1), 1, 0, 0).line()])
+    tick(client)
+    (status,) = json.loads(trueup("slo", "status", "--output", "json").out)["objectives"]
+    assert (status["workflow"], status["current"]["budget"]["denominator"]) == (name, 40)
+    (alert,) = json.loads(trueup("alerts", "list", "--output", "json").out)["alerts"]
+    assert (alert["workflow"], alert["level"]) == (name, "page")
+    assert json.loads(trueup("slo", "report", name, "--output", "json").out)["history"][0]["workflow"] == name
+
+
+@pytest.mark.parametrize(("launch", "said"), [("2099-01-01", "2099-01-01T00:00:00Z"), ("2026-01-01", None)])
+def test_what_may_still_be_changed_before_a_launch_is_told(
+    trueup: Trueup, tmp_path: Path, launch: str, said: str | None
+) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(service(launch=launch) + slo())
+    assert trueup("slo", "apply", str(file), *BY).code == 0
+    (standing,) = json.loads(trueup("slo", "status", "--output", "json").out)["objectives"]
+    assert standing["committed"]["open_until"] == said
+    assert (f"(open until {launch})" in trueup("slo", "status").out) is (said is not None)

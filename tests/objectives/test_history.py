@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.objectives.history import History, histories
+from schemas.units import MINUTE_US
 from tests.objectives.documents import capped, history, moment, service, slo, version
 
 NAME = ("success", "right")
@@ -58,6 +62,7 @@ def test_postponing_the_launch_before_it_moves_the_reference_and_afterwards_does
         version(3, "2026-04-10", service(launch="2026-05-01") + slo(target="0.9")),
     )
     assert promised(in_time) == (Fraction("0.9"), 3, True)
+    assert moved(in_time) == [("launch date", "2026-03-01", "2026-05-01", "Ada")]
     too_late = history(
         version(1, "2026-01-10", service() + slo(target="0.99")),
         version(2, "2026-03-10", service(launch="2026-05-01") + slo(target="0.99")),
@@ -68,6 +73,64 @@ def test_postponing_the_launch_before_it_moves_the_reference_and_afterwards_does
         ("launch date", "2026-03-01", "2026-05-01", "Ada"),
         ("target", "99%", "90%", "Ada"),
     ]
+
+
+def test_a_launch_date_that_is_given_after_a_commitment_does_not_open_it_again() -> None:
+    found = history(
+        version(1, "2026-01-10", service(launch=None) + slo(target="0.99")),
+        version(2, "2026-02-10", service(launch="2030-01-01") + slo(target="0.99"), by="Eve"),
+        version(3, "2026-03-10", service(launch="2030-01-01") + slo(target="0.5"), by="Eve"),
+    )
+    assert promised(found) == (Fraction("0.99"), 1, True)
+    assert moved(found) == [("launch date", "none", "2030-01-01", "Eve"), ("target", "99%", "50%", "Eve")]
+
+
+def test_a_launch_date_that_is_taken_away_and_given_again_does_not_either() -> None:
+    dated, undated = service(launch="2026-03-01"), service(launch=None)
+    versions = [
+        version(1, "2026-01-10", dated + slo(target="0.99")),
+        version(2, "2026-01-20", undated + slo(target="0.95")),
+        version(3, "2026-02-10", dated + slo(target="0.9")),
+    ]
+    assert [promised(history(*versions[:n]))[:2] for n in (1, 2, 3)] == [
+        (Fraction("0.99"), 1),
+        (Fraction("0.95"), 2),
+        (Fraction("0.95"), 2),
+    ]
+    assert moved(history(*versions)) == [
+        ("launch date", "2026-03-01", "none", "Ada"),
+        ("target", "95%", "90%", "Ada"),
+        ("launch date", "none", "2026-03-01", "Ada"),
+    ]
+
+
+def test_until_a_launch_that_is_to_come_a_promise_is_open() -> None:
+    far = history(version(1, "2026-01-10", service(launch="2099-01-01") + slo()))
+    at_once = history(version(1, "2026-01-10", service(launch=None) + slo()))
+    late = history(version(1, "2026-03-10", service() + slo()))
+    opened = [each.reference(NAME) for each in (far, at_once, late)]
+    assert [each.open_until for each in opened if each] == [moment("2099-01-01") // MINUTE_US, None, None]
+
+
+DATES = st.sampled_from([None, "2026-02-01", "2026-03-01", "2026-06-01", "2099-01-01"])
+
+
+@given(st.lists(st.tuples(DATES, st.sampled_from(["0.5", "0.9", "0.99"])), min_size=1, max_size=6))
+def test_what_was_final_once_is_the_reference_for_ever(applied: list[tuple[str | None, str]]) -> None:
+    """A version every twenty days; nobody changes by later versions what nothing could change without being a move."""
+    days = [date(2026, 1, 10) + timedelta(days=20 * at) for at in range(len(applied))]
+    versions = [
+        version(at + 1, str(day), service(launch=launch) + slo(target=target))
+        for at, (day, (launch, target)) in enumerate(zip(days, applied, strict=True))
+    ]
+    final = None
+    for n in range(1, len(versions) + 1):
+        reference = history(*versions[:n]).reference(NAME)
+        assert reference is not None
+        assert final in (None, reference.version.version)
+        until = moment(str(days[n])) // MINUTE_US if n < len(versions) else 0
+        if reference.open_until is None or reference.open_until <= until:
+            final = reference.version.version
 
 
 def test_that_somebody_else_answers_for_it_is_shown() -> None:

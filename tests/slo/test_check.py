@@ -190,3 +190,13 @@ def test_every_metric_can_be_an_objective(metric: str) -> None:
     result = checked(text)
     assert result.problems == ()
     assert metric in [each.metric.name for each in result.objectives]
+
+
+def test_two_services_cannot_be_of_one_workflow() -> None:
+    """Their objectives would have two histories under one name. It may be the name of the other, too."""
+    other = "\n---\napiVersion: openslo/v1\nkind: Service\nmetadata:\n  name: b\n  annotations:\n"
+    other += "    trueup.dev/owner: Eve\n    trueup.dev/workflow: claims\n"
+    (problem,) = problems(CLAIMS + other)
+    assert problem.what == "'claims' is the workflow of the Service 'claims' already"
+    assert problem.line == line_of(CLAIMS + other, "trueup.dev/workflow")
+    assert not problems(CLAIMS + other.replace("workflow: claims", "workflow: Claims"))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.slo.durations import Duration, parse_duration, spell_minutes
-from pipeline.slo.periods import CalendarWindow, Period, RollingWindow
+from pipeline.slo.periods import EARLIEST, LATEST, CalendarWindow, Period, RollingWindow
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +40,19 @@ def test_periods_follow_each_other_without_gap(duration: str, zone: str, start: 
         assert (local.hour, local.minute) == (start.hour, start.minute) or local.utcoffset() != (
             local - timedelta(hours=2)
         ).utcoffset()
+
+
+@given(
+    st.sampled_from(["1m", "1h", "1d", "1w", "1M", "1Q", "1Y", "400d"]),
+    st.timezone_keys(),
+    st.datetimes(datetime(EARLIEST, 1, 1), datetime(LATEST, 12, 31, 23, 59)),  # noqa: DTZ001 - wall clock
+    st.datetimes(datetime(EARLIEST, 1, 1), datetime(LATEST, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+)
+def test_every_start_that_an_owner_may_write_has_periods_in_every_zone(
+    duration: str, zone: str, start: datetime, now: datetime
+) -> None:
+    period = CalendarWindow(parse_duration(duration), start, ZoneInfo(zone)).period_at(minute(now))
+    assert period is None or period.start <= minute(now) < period.end
 
 
 @pytest.mark.parametrize(("month", "hours"), [(2, 28 * 24), (3, 31 * 24 - 1), (10, 31 * 24 + 1)])

@@ -48,7 +48,8 @@ def doctor(output: As = Output.TABLE, config: Config = None) -> None:
     """Check Kafka, topics, ClickHouse, migrations, clocks, the worker and the data; say what to do.
 
     Exit 3 if something is down, marked !!. What is marked `note` works, and yet there is something to do: dead
-    letters that nobody has resolved, or telemetry without a price.
+    letters that nobody has resolved, or telemetry without a price. Of the telemetry the last 7 days are looked at; of
+    telemetry that is older, its last 7 days.
     """
     from pipeline.cli.show import emit_rows, print_table
     from pipeline.config import load
