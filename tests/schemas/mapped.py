@@ -11,6 +11,7 @@ from tests.otlp import NOW_NS, logs, record, span, traces
 
 RECEIVED = NOW_NS // 1_000 + 5_000_000
 """Kafka's timestamp of the messages, in microseconds: five seconds after what they tell of."""
+CHAT = {"gen_ai.operation.name": "chat"}
 
 
 def events_of(

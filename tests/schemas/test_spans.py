@@ -13,9 +13,8 @@ from schemas.prices import Usage
 from schemas.units import MINUTE_US, NANO
 from schemas.words import Kind, Reason
 from tests.otlp import NOW_NS, SECOND_NS, SPAN, TRACE, span, traces
-from tests.schemas.mapped import RECEIVED, events_of, of_span
+from tests.schemas.mapped import CHAT, RECEIVED, events_of, of_span
 
-CHAT = {"gen_ai.operation.name": "chat"}
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
 
 
@@ -149,83 +148,6 @@ def test_a_token_count_that_is_none_is_not_told_and_noted(value: object) -> None
     event = of_span(CHAT | {"gen_ai.usage.input_tokens": value, "gen_ai.usage.output_tokens": 3})
     assert (event.input_tokens, event.output_tokens) == (None, 3)
     assert event.attributes == {"trueup.ignored": "input_tokens"}
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ({"openinference.span.kind": "RERANKER", "gen_ai.operation.name": "chat"}, Kind.STEP),
-        ({"openinference.span.kind": "PROMPT"}, Kind.STEP),
-        ({"openinference.span.kind": "UNKNOWN"}, Kind.OTHER),
-        ({"openinference.span.kind": "UNKNOWN", "gen_ai.operation.name": "chat"}, Kind.MODEL_CALL),
-        ({"llm.request.type": "embedding"}, Kind.EMBEDDING),
-        ({"llm.request.type": "rerank"}, Kind.STEP),
-        ({"llm.request.type": "unknown"}, Kind.OTHER),
-        ({"gen_ai.operation.name": "search_memory"}, Kind.STEP),
-        ({"gen_ai.operation.name": "delete_memory_store"}, Kind.STEP),
-    ],
-    ids=str,
-)
-def test_what_is_neither_a_call_nor_a_run_is_a_step_where_a_convention_says_what_it_is(
-    values: dict[str, str], kind: Kind
-) -> None:
-    assert of_span(values).kind == kind
-
-
-def test_an_embedding_of_an_old_instrumentation_tells_its_tokens_and_its_cost() -> None:
-    values = {"llm.request.type": "embedding", "gen_ai.usage.input_tokens": 9, "gen_ai.usage.cost": 0.1}
-    event = of_span(values)
-    assert (event.kind, event.input_tokens, event.cost) == (Kind.EMBEDDING, 9, NANO // 10)
-
-
-INPUT = {
-    "trueup.input.fields_present": ["order_id", "größe"],
-    "trueup.input.fields_missing": [],
-    "trueup.input.format": "application/pdf",
-    "trueup.input.size.bytes": 2048,
-    "trueup.input.size.pages": 1.5,
-    "trueup.input.signed": False,
-}
-
-
-def test_a_root_span_keeps_what_the_input_of_its_task_looked_like() -> None:
-    assert of_span(INPUT | {"somebody.else": "x"}).attributes == {
-        "trueup.input.fields_present": "order_id,größe",
-        "trueup.input.fields_missing": "",
-        "trueup.input.format": "application/pdf",
-        "trueup.input.size.bytes": "2048",
-        "trueup.input.size.pages": "1.5",
-        "trueup.input.signed": "false",
-    }
-    assert of_span(INPUT, parentSpanId="1" * 16).attributes == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("trueup.input.text", "Ada has a broken receipt"),
-        ("trueup.input.text", "x" * 65),
-        ("trueup.input.text", ""),
-        ("trueup.input.fields_present", ["order_id", "Ada has a broken receipt"]),
-        ("trueup.input.fields_present", ["order,id"]),
-        ("trueup.input.fields_present", [7]),
-        ("trueup.input.fields_present", ["x"] * 65),
-        ("trueup.input.order", {"kvlistValue": {"values": [{"key": "id", "value": {"stringValue": "x"}}]}}),
-        ("trueup.input.order", {"bytesValue": "eA=="}),
-        ("trueup.input.Ada has a broken receipt", 1),
-    ],
-    ids=lambda v: repr(v)[:30],
-)
-def test_what_may_be_content_of_the_input_is_not_kept_and_noted(name: str, value: object) -> None:
-    told = {"trueup.input.size.bytes": 7, name: value}
-    assert of_span(told).attributes == {"trueup.input.size.bytes": "7", "trueup.ignored": "input"}
-    tokens = CHAT | {"gen_ai.usage.input_tokens": -1}
-    assert of_span(told | tokens).attributes["trueup.ignored"] == "input_tokens,input"
-
-
-def test_a_profile_of_the_input_has_an_end() -> None:
-    kept = of_span({f"trueup.input.size.{n}": n for n in range(65)}).attributes
-    assert (len(kept), kept["trueup.ignored"]) == (65, "input")
 
 
 def test_a_call_has_at_most_as_many_tokens_as_the_limit_says() -> None:
