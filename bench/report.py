@@ -6,6 +6,7 @@ import os
 import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 
 from bench.fold import Result
 from bench.latency import Latency
@@ -15,49 +16,65 @@ from bench.plain import Plain
 MIB = 2**20
 
 
+Measured = Result | Plain | Latency | Assigned
+
+
 @dataclass
 class Report:
-    """Results of one run; None: not measured."""
+    """Results of one run, by the benchmark: those of the fold and of the plain application as they took turns."""
 
     seed: int
     open_tasks: int
     machine: dict[str, str | int | float]
     load_average: list[float] = field(default_factory=list)
     """Of one minute, before the first benchmark and after each. Above 1 at first: other work took part of the CPU."""
-    fold: Result | None = None
-    hops: Result | None = None
-    latency: Latency | None = None
-    plain: Plain | None = None
-    assign: Assigned | None = None
+    fold: list[Result] = field(default_factory=list)
+    plain: list[Plain] = field(default_factory=list)
+    hops: list[Result] = field(default_factory=list)
+    latency: list[Latency] = field(default_factory=list)
+    assign: list[Assigned] = field(default_factory=list)
+
+    def add(self, name: str, result: Measured) -> None:
+        """Note a result of a benchmark."""
+        getattr(self, name).append(result)
 
     @property
-    def ratio(self) -> float | None:
-        """Events per second of Trueup's fold over those of the plain application."""
-        return round(self.fold.per_second / self.plain.per_second, 1) if self.fold and self.plain else None
+    def audited(self) -> list[Result]:
+        """Those after which the rows were compared with the raw events."""
+        return [*self.fold, *self.hops]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Events per second of Trueup's fold over those of the plain application, turn by turn."""
+        turns = zip(self.fold, self.plain, strict=False)
+        return [round(fold.per_second / plain.per_second, 1) for fold, plain in turns]
 
     def document(self) -> dict[str, object]:
         """For JSON."""
-        return {**asdict(self), "ratio": self.ratio}
+        return {**asdict(self), "ratios": self.ratios, "ratio": median(self.ratios) if self.ratios else None}
 
     def lines(self) -> list[str]:
         """For people."""
         told = ", ".join(f"{name} {value}" for name, value in self.machine.items())
         lines = [told, f"seed {self.seed}, {self.open_tasks} tasks open at a time, load {self.load_average}", ""]
-        if self.fold:
-            lines += _throughput("fold: agent.actions -> rows, one worker", self.fold)
-        if self.hops:
-            lines += _throughput("both hops: OTLP spans -> rows, one worker", self.hops)
-        if self.plain:
+        for result in self.fold:
+            lines += _throughput("fold: agent.actions -> rows, one worker", result)
+        for plain in self.plain:
             lines += [
-                _row("plain Faust application, three windowed tables", f"{self.plain.per_second:,} events/s"),
-                _row("  CPU per million events", _cpu(self.plain.cpu_per_million)),
+                _row("plain Faust application, three windowed tables", f"{plain.per_second:,} events/s"),
+                _row("  CPU per million events", _cpu(plain.cpu_per_million)),
             ]
-        if self.ratio is not None:
-            lines.append(_row("fold / plain", f"{self.ratio}x"))
-        if self.latency:
-            lines += _latency(self.latency)
-        if self.assign:
-            lines += _assign(self.assign)
+        if self.ratios:
+            lines += [
+                _row("fold / plain, median", f"{median(self.ratios)}x"),
+                _row("  turn by turn", ", ".join(f"{ratio}x" for ratio in self.ratios)),
+            ]
+        for result in self.hops:
+            lines += _throughput("both hops: OTLP spans -> rows, one worker", result)
+        for latency in self.latency:
+            lines += _latency(latency)
+        for assigned in self.assign:
+            lines += _assign(assigned)
         return lines
 
 
