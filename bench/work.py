@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from copy import copy
 from itertools import count
 
-from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message, event_hash, link, partition_of
+from schemas.event import EVENTS_PER_MESSAGE, Event, event_hash, link, partition_of
+from schemas.message import Parted, encode_messages, parted
 from schemas.units import MICRO
 from schemas.words import Intervention, Kind, Outcome, Verdict
 
@@ -24,6 +25,8 @@ TURNS = (5, 12)
 """Fewest and most turns of a task; a turn is a model call and, mostly, a tool call."""
 EVENTS_PER_TASK = 20
 """About: for estimates only."""
+UNLIMITED = 2**63
+"""Bytes of a message: it is bounded by its events."""
 EVENTS_PER_SECOND = 20_000
 """Of the events' own time."""
 
@@ -161,14 +164,19 @@ def messages(
 ) -> Iterator[tuple[int, int, bytes]]:
     """(partition, events, payload) of the first `number` events, packed as the normaliser packs them at load."""
     per_message = min(per_message, EVENTS_PER_MESSAGE)
-    filling: dict[int, list[bytes]] = {p: [] for p in range(partitions)}
+    filling: dict[int, list[Parted]] = {p: [] for p in range(partitions)}
     for _, event in zip(range(number), events, strict=False):
         partition = partition_of(event.task_id, partitions)
-        lines = filling[partition]
-        lines.append(encode_line(event))
-        if len(lines) == per_message:
-            yield partition, per_message, encode_message(lines)
+        parts = filling[partition]
+        parts.append(parted(event))
+        if len(parts) == per_message:
+            yield partition, per_message, _packed(parts)
             filling[partition] = []
-    for partition, lines in filling.items():
-        if lines:
-            yield partition, len(lines), encode_message(lines)
+    for partition, parts in filling.items():
+        if parts:
+            yield partition, len(parts), _packed(parts)
+
+
+def _packed(parts: list[Parted]) -> bytes:
+    (payload,) = encode_messages(parts, UNLIMITED)
+    return payload

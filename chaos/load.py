@@ -21,8 +21,8 @@ from chaos.ledger import Ledger, Outgoing
 from chaos.stream import Disorder, at_pace, disordered
 from pipeline.config import Settings
 from pipeline.kafka import producer
-from pipeline.normalise.normaliser import pack
-from schemas.event import BY_TRACE, Event, encode_line, partition_of
+from schemas.event import BY_TRACE, Event, partition_of
+from schemas.message import Parted, encode_messages, parted
 from schemas.words import Kind
 
 TICK = 0.1
@@ -120,15 +120,16 @@ class Load:
             yield event
 
     def _events(self, number: int) -> int:
-        lines: dict[int, list[bytes]] = {}
+        parts: dict[int, list[Parted]] = {}
         k = self._settings.kafka
         events = list(islice(self._direct, number))
         with self._lock:
             self.ledger.note(events)
         for event in events:
-            lines.setdefault(partition_of(event.task_id, k.partitions), []).append(encode_line(event))
-        for partition, payload in pack(lines, k.message_bytes):
-            self._send(Outgoing(k.actions_topic, partition, payload))
+            parts.setdefault(partition_of(event.task_id, k.partitions), []).append(parted(event))
+        for partition, some in parts.items():
+            for payload in encode_messages(some, k.message_bytes):
+                self._send(Outgoing(k.actions_topic, partition, payload))
         return len(events)
 
     def _spans(self, number: int) -> int:

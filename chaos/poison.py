@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from bench.otlp import request_of
-from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line, encode_message
+from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.message import encode_line, encode_message
 from schemas.words import Kind
 
 WHOLE_MESSAGE = -1
@@ -28,7 +29,11 @@ class Poison(NamedTuple):
 def actions(draw: random.Random, sample: Event) -> Poison:
     """For agent.actions. `sample`: an event that is sent nowhere else."""
     line = encode_line(sample)
-    change = msgspec.structs.replace
+    whole = encode_message([line])
+
+    def changed(**fields: Any) -> bytes:
+        return encode_message([encode_line(msgspec.structs.replace(sample, **fields))])
+
     payload = draw.choice(
         (
             b"",
@@ -36,14 +41,14 @@ def actions(draw: random.Random, sample: Event) -> Poison:
             b"[1,2,3]",
             b"{}",
             b'{"at":"soon","abandon_after":[]}',
-            line[: len(line) // 2],
+            whole[: len(whole) // 2],
             encode_message([line[1:], b"", line[:-1]]),
             encode_message([line] * (EVENTS_PER_MESSAGE + 1)),
-            encode_line(change(sample, hash=2**64)),
-            encode_line(change(sample, start=sample.at + 1)),
-            encode_line(change(sample, kind=Kind.VERDICT, value="perhaps")),
-            encode_line(change(sample, kind=Kind.INTERVENTION, name="shouted at")),
-            line.replace(str(sample.at).encode(), b"-1"),
+            changed(hash=2**64),
+            changed(start=sample.at + 1),
+            changed(kind=Kind.VERDICT, value="perhaps"),
+            changed(kind=Kind.INTERVENTION, name="shouted at"),
+            whole.replace(str(sample.at).encode(), b"-1"),
         )
     )
     return Poison(payload, (WHOLE_MESSAGE,))

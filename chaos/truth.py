@@ -13,7 +13,7 @@ from pipeline.config import Settings
 from pipeline.connections import address_of
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.folding import Arrival, Folding
-from schemas.event import decode_line
+from schemas.event import Event
 from sinks.clickhouse.client import Asked, connect, select_lines
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.store import ClickHouseStore
@@ -68,11 +68,9 @@ def fold_again(settings: Settings, log: Iterable[list[Arrival]]) -> set[tuple[st
 async def _fold(settings: Settings, log: Iterable[list[Arrival]]) -> set[tuple[str, int]]:
     sent_on: set[tuple[str, int]] = set()
 
-    async def note(lines: dict[int, list[bytes]]) -> None:
+    async def note(events: dict[int, list[Event]]) -> None:
         """What the workers sent on is in the log already."""
-        for line in (line for lines_of in lines.values() for line in lines_of):
-            event = decode_line(line)
-            sent_on.add((event.task_id, event.hash))
+        sent_on.update((event.task_id, event.hash) for some in events.values() for event in some)
 
     async def acked(_start: int, _end: int) -> None:
         """Nobody reads on from here."""

@@ -139,7 +139,7 @@ class Worker(Section):
     """How the worker batches."""
 
     messages: int = Field(500, ge=1, description="most Kafka messages in a batch")
-    events: int = Field(100_000, ge=1, description="most events folded before they are written")
+    events: int = Field(150_000, ge=1, description="about how many events are folded, at most, before they are written")
     linger: float = Field(0.2, gt=0, le=60, description="seconds to wait for a batch to fill")
     rows_held: int = Field(
         1_000, ge=100, description="closed tasks kept in memory per partition, and five times as many windows"

@@ -1,20 +1,17 @@
 """The canonical event: one thing that happened in, or was learnt about, one task.
 
-It is what travels on `agent.actions`: a Kafka message holds up to 4096 events of one partition, a
-JSON array a line. The order of the fields here is the order of the columns of `raw_events`, so
-they go into ClickHouse as they came (`sinks/raw.py`). Add fields at the end, with a default.
+It is what travels on `agent.actions` (`schemas/message.py`) and becomes a row of `raw_events` (`sinks/raw.py`). Its
+last fields, HEAD, are what the events of a task have in common. Add a field before them, with a default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import xxhash
 
-from schemas.units import UINT64_MAX
-from schemas.words import ACTIONS, CostCategory, Intervention, Kind, Outcome, Verdict
+from schemas.words import ACTIONS, Kind
 
 EVENTS_PER_MESSAGE = 4096
 """`seq` = offset * 4096 + index: the position of an event in its partition's log."""
@@ -34,31 +31,24 @@ Nano = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 Bit = Annotated[int, msgspec.Meta(ge=0, le=1)]
 
 
+UNTOLD = "(untold)"
+"""The task of an event of which only the fields before HEAD were read. Told by identity: no text that is read is it."""
+
+
 class Event(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
     """Times are microseconds since the epoch, money nano-dollars; "" and None mean: not told."""
 
     hash: Annotated[int, msgspec.Meta(ge=0)]
     """64-bit xxHash of `event_id`: what an event is recognised by when it comes again."""
     kind: Kind
-    task_id: str
-    """The task; empty for a cost or an outcome of a whole workflow."""
-    task_source: str
-    """Where the task id was found: `attribute`, an alias's name, or `trace`."""
     event_id: str
     """`trace_id:span_id` of a span; of a log record `trueup.event.id`, else a hash of the record."""
     at: Micros
     """End of a span, time of a log record."""
     start: Micros
     """Start of a span; of a log record the same as `at`; of a workflow's cost the start of its period."""
-    tenant: str
-    workflow: str
-    stage: str
-    environment: str
-    agent: str
-    agent_version: str
     case_type: str
     model: str
-    trace_id: str
     span_id: str
     parent_id: str
     """Empty: a root span."""
@@ -75,7 +65,7 @@ class Event(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=Tru
     reasoning_tokens: Count | None
     cost: Nano | None
     """Nano-dollars."""
-    cost_source: str
+    cost_source: Literal["", "reported", "priced"]
     """`reported` by the agent, `priced` from tokens, or empty."""
     value: str
     """A claim's outcome, a verdict."""
@@ -93,18 +83,22 @@ class Event(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=Tru
     """Instrumentation scope of a span: two of them may describe the same call."""
     response_id: str = ""
     """Of a model call, the provider's id of the answer; of a tool call the id of the call."""
+    task_id: str = UNTOLD
+    """The task; empty for a cost or an outcome of a whole workflow."""
+    task_source: str = ""
+    """Where the task id was found: `attribute`, an alias's name, or `trace`."""
+    tenant: str = ""
+    workflow: str = ""
+    stage: str = ""
+    environment: str = ""
+    agent: str = ""
+    agent_version: str = ""
+    trace_id: str = ""
 
 
 FIELDS: tuple[str, ...] = Event.__struct_fields__
-
-_decoder = msgspec.json.Decoder(Event)
-_list_decoder = msgspec.json.Decoder(list[Event])
-_encoder = msgspec.json.Encoder()
-
-decode_line = _decoder.decode
-
-NOT_EVENTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: bytes that are no events, or nested without end."""
+HEAD = FIELDS[FIELDS.index("task_id") :]
+"""What events of a task have in common: told once for many of them."""
 
 
 FORWARDED = "trueup.linked_from"
@@ -115,81 +109,6 @@ that name each other as their task cannot send it round for ever."""
 def event_hash(event_id: str) -> int:
     """The 64-bit identity of an event id."""
     return xxhash.xxh3_64_intdigest(event_id.encode("utf-8", "surrogatepass"))
-
-
-def encode_line(event: Event) -> bytes:
-    """One event as a line of a message, without the line break."""
-    return _encoder.encode(event)
-
-
-def decode_message(payload: bytes) -> tuple[list[Event], bytes]:
-    """The events of a message, and the text that they were read from: one JSON array, for a store to read again.
-
-    Raises one of NOT_EVENTS.
-    """
-    text = b"[%b]" % payload.replace(b"\n", b",")
-    try:
-        events = _list_decoder.decode(text)
-    except msgspec.ValidationError:
-        text = _without_later_fields(text)
-        events = _list_decoder.decode(text)
-    if not 0 < len(events) <= EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(
-            f"{len(events)} events in a message; it must hold 1 to {EVENTS_PER_MESSAGE}, one JSON array in each line"
-        )
-    for event in events:
-        if event.start > event.at or event.hash > UINT64_MAX:
-            raise msgspec.ValidationError("an event whose hash has more than 64 bits, or that starts after its end")
-        if event.root or event.kind in _WORDS:
-            _require_words(event)
-    return events, text
-
-
-def decode_lines(payload: bytes) -> tuple[list[Event], bytes, dict[int, str]]:
-    """Of a message that `decode_message` refuses what it holds all the same: as there, and line -> what is wrong.
-
-    Raises one of NOT_EVENTS for a message without a single good line, or of more lines than events are allowed.
-    """
-    lines = payload.split(b"\n")
-    if len(lines) > EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(f"{len(lines)} lines in a message; it must hold 1 to {EVENTS_PER_MESSAGE}")
-    good: list[bytes] = []
-    wrong: dict[int, str] = {}
-    for index, line in enumerate(lines):
-        try:
-            decode_message(line)
-            good.append(line)
-        except NOT_EVENTS as error:
-            wrong[index] = str(error)
-    return *decode_message(b"\n".join(good)), wrong
-
-
-def _without_later_fields(text: bytes) -> bytes:
-    """What a later version adds to events is left out: no column of this one holds it."""
-    return _encoder.encode([e[: len(FIELDS)] if isinstance(e, list) else e for e in msgspec.json.decode(text)])
-
-
-_OUTCOMES = frozenset[str](Outcome)
-_WORDS: dict[str, tuple[str, frozenset[str]]] = {
-    Kind.CLAIM: ("value", _OUTCOMES),
-    Kind.VERDICT: ("value", frozenset[str](Verdict)),
-    Kind.COST: ("name", frozenset[str](CostCategory)),
-    Kind.INTERVENTION: ("name", frozenset[str](Intervention)),
-}
-
-
-def _require_words(event: Event) -> None:
-    """Refuse what no normaliser makes: a single such event would stop every worker that reads it."""
-    field, words = _WORDS.get(event.kind, ("value", _OUTCOMES))
-    if getattr(event, field) not in words:
-        raise msgspec.ValidationError(f"the {field} of a {event.kind} is none of {', '.join(sorted(words))}")
-    if event.kind == Kind.INTERVENTION and (event.number or 0) < 0:
-        raise msgspec.ValidationError("an intervention that took less than no time")
-
-
-def encode_message(lines: Iterable[bytes]) -> bytes:
-    """The payload of a message of encoded lines."""
-    return b"\n".join(lines)
 
 
 def partition_of(task_key: str, partitions: int) -> int:

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import msgspec
 
-from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.event import Event
 from schemas.rows import DeadLetter, Envelope, Replay, TaskRow, WindowKey, WindowRow
 from schemas.units import MINUTE_US
 from schemas.words import TaskStatus
@@ -34,8 +34,8 @@ class MemoryStore:
 
     def _keep_events(self, line: bytes) -> None:
         row = decode_row(line)
-        for index, event in zip(row.indexes, row.events, strict=True):
-            key, seq = (row.partition, event.task_id, event.hash), row.offset * EVENTS_PER_MESSAGE + index
+        for seq, event in row.events():
+            key = (row.partition, event.task_id, event.hash)
             if key not in self.raw or seq < self.raw[key][0]:
                 self.raw[key] = (seq, event)
 

@@ -51,8 +51,8 @@ class Snapshot:
     tasks: list[bytes] = field(default_factory=list)
     dead_letters: list[bytes] = field(default_factory=list)
     envelopes: list[bytes] = field(default_factory=list)
-    forwards: list[tuple[str, bytes]] = field(default_factory=list)
-    """(task id, encoded event) of what goes to another task. Kafka must have it before anything is written."""
+    forwards: list[Event] = field(default_factory=list)
+    """What goes to another task. Kafka must have it before anything is written."""
 
     def extend(self, other: Snapshot) -> None:
         """Join the snapshot of another partition to this one."""

@@ -6,39 +6,51 @@ of 11 µs an event (decision 0002).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate
 
 import msgspec
 
-from schemas.event import EVENTS_PER_MESSAGE, Event, decode_line
+from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.message import Piece, decode_event, decode_message, encode_line, encode_message
 
 _encode = msgspec.json.Encoder().encode
 
 
 class RawRow(msgspec.Struct, array_like=True):
-    """Events of one message, as they are written. `indexes`: where in the message each of them was."""
+    """Events of one message, as they are written."""
 
     partition: int
     epoch: int
     offset: int
-    indexes: list[int]
-    events: list[Event]
+    starts: list[int]
+    """Where in the message the events of each piece begin."""
+    text: msgspec.Raw
+    """The pieces."""
+
+    def events(self) -> Iterator[tuple[int, Event]]:
+        """Each event with its seq."""
+        for start, piece in zip(self.starts, decode_message(bytes(self.text)).pieces, strict=True):
+            yield from enumerate(piece.events, self.offset * EVENTS_PER_MESSAGE + start)
 
 
 decode_row = msgspec.json.Decoder(RawRow).decode
 
 
 def raw_row(
-    partition: int, epoch: int, offset: int, events: Sequence[Event], text: bytes, left_out: Collection[int] = ()
+    partition: int, epoch: int, offset: int, pieces: Sequence[Piece], text: bytes, left_out: Collection[int] = ()
 ) -> bytes:
     """The row of a message, without the events whose indexes are left out. `text`: of `decode_message`."""
     if left_out:
-        indexes = [index for index in range(len(events)) if index not in left_out]
-        told, text = _encode(indexes), _encode([events[index] for index in indexes])
+        kept = [each for each in enumerate(_events(pieces)) if each[0] not in left_out]
+        starts, text = [index for index, _ in kept], encode_message(encode_line(event) for _, event in kept)
     else:
-        told = _all(len(events))
-    return b"[%d,%d,%d,%b,%b]" % (partition, epoch, offset, told, text)
+        starts = [0, *accumulate(len(piece.events) for piece in pieces[:-1])]
+    return b"[%d,%d,%d,%b,%b]" % (partition, epoch, offset, _encode(starts), text)
+
+
+def _events(pieces: Sequence[Piece]) -> Iterator[Event]:
+    return (event for piece in pieces for event in piece.events)
 
 
 def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:
@@ -50,9 +62,4 @@ def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:
 def decode_raw(line: bytes) -> tuple[int, int, Event]:
     """Partition, seq and event of a row of `raw_events` that was read: its columns in their order."""
     head = line[1:].split(b",", 3)
-    return int(head[0]), int(head[2]), decode_line(b"[" + head[3])
-
-
-@lru_cache(EVENTS_PER_MESSAGE)
-def _all(events: int) -> bytes:
-    return _encode(list(range(events)))
+    return int(head[0]), int(head[2]), decode_event(b"[" + head[3])

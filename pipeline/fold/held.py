@@ -64,10 +64,15 @@ class Held:
     def _start_afresh(self) -> None:
         self._forget()
         self.frontier = self._store.frontier(self.partition)
-        stored = self._store.open_tasks(self.partition)
+        stored = self._store.open_tasks(self.partition) if self._is_stored else ()
         self._check(stored, fresh=True)
         self._waiting = Waiting(stored)
         self._loaded = True
+
+    @property
+    def _is_stored(self) -> bool:
+        """Whether anything of the partition was stored when we came; else there is nothing to ask for."""
+        return self.frontier >= 0
 
     def _missing(self, task_ids: Iterable[str]) -> list[str]:
         """Those that are not here, or without their evidence."""
@@ -79,7 +84,7 @@ class Held:
     ) -> None:
         """Bring in the tasks that a batch touches, each with its evidence."""
         tasks, missing = self._tasks, self._missing(task_ids)
-        unasked = set(missing).difference(asked)
+        unasked = set(missing).difference(asked) if self._is_stored or not fresh else ()
         for row, told in [*found, *(self._store.stored({self.partition: unasked}) if unasked else ())]:
             held = tasks.get(row.task_id)
             if held is None:

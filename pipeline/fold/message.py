@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import count, repeat
 from typing import Annotated, NamedTuple
 
 import msgspec
 
 from schemas.event import EVENTS_PER_MESSAGE, Event
+from schemas.message import Piece
 from schemas.rows import WindowKey
 
-Arrived = tuple[int, int, Event]
-"""An event that came: seq, Kafka timestamp in microseconds, event. Plain, since one is made for each event."""
+
+class Arrived(NamedTuple):
+    """Events of one task that came together: their heads are the same."""
+
+    first: int
+    """The seq of the first; those of the others follow."""
+    received: int
+    """Kafka timestamp in microseconds."""
+    events: Sequence[Event]
 
 
 class Clock(msgspec.Struct):
@@ -61,8 +68,9 @@ class Message(NamedTuple):
 
     offset: int
     received: int
-    events: Sequence[Event] = ()
+    pieces: Sequence[Piece] = ()
     text: bytes = b""
+    events: int = 0
     clock: Clock | None = None
     dead: int = 0
     repair: Repair | None = None
@@ -77,9 +85,12 @@ class Message(NamedTuple):
         """The greatest seq that one of its events could have."""
         return self.first + EVENTS_PER_MESSAGE - 1
 
-    def arrivals(self) -> Iterator[Arrived]:
-        """Its events in their order."""
-        return zip(count(self.first), repeat(self.received), self.events, strict=False)
+    def arrivals(self) -> Iterator[tuple[str, Arrived]]:
+        """Task and events of its pieces, in their order."""
+        seq = self.first
+        for piece in self.pieces:
+            yield piece.task_id, Arrived(seq, self.received, piece.events)
+            seq += len(piece.events)
 
 
 class Batch:
@@ -106,8 +117,8 @@ class Batch:
         """One more message."""
         self.messages.append(message)
         run = self._run
-        for arrived in message.arrivals():
-            run[arrived[2].task_id].append(arrived)
+        for task_id, arrived in message.arrivals():
+            run[task_id].append(arrived)
         if message.clock is not None or message.repair is not None:
             self.runs[-1] = run, message
             self._run = self._begin()

@@ -22,7 +22,7 @@ from pipeline.fold.held import Ahead, Held, Keep
 from pipeline.fold.message import Arrived, Batch, Message, Repair
 from pipeline.fold.repair import Repairs
 from pipeline.fold.task import Task
-from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, encode_line, forwarded
+from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
 from sinks.port import Snapshot, Store, Stored
@@ -80,7 +80,7 @@ class PartitionFold(Held):
     def _apply(self, batch: Batch, fresh: bool, asked: Collection[str], found: Collection[Stored]) -> Snapshot:
         self._fresh = fresh
         self._refused: list[int] = []
-        self._forwards: list[tuple[str, bytes]] = []
+        self._forwards: list[Event] = []
         self._dirty_tasks: dict[str, Task] = {}
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
@@ -92,13 +92,14 @@ class PartitionFold(Held):
             if self.frontier > self.position:
                 self._load_tasks_beyond()
                 self._load_windows_beyond()
-            self._newest_window = self._store.newest_window(self.partition)
+            self._newest_window = self._store.newest_window(self.partition) if self._is_stored else -1
         if batch.messages and batch.messages[0].first <= self.frontier:
             self._apply_one_by_one(batch.messages)
         else:
             for run, control in batch.runs:
                 for task_id, arrived in run.items():
-                    self._arrive(task_id, arrived)
+                    if task_id:
+                        self._arrive(self._tasks[task_id], arrived)
                 if control is not None:
                     self._obey(control)
         self._settle()
@@ -109,9 +110,11 @@ class PartitionFold(Held):
 
     def _apply_one_by_one(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            for arrived in message.arrivals():
-                self._arrive(arrived[2].task_id, [arrived])
-                self._settle()
+            for task_id, (first, received, events) in message.arrivals():
+                for seq, event in enumerate(events, first):
+                    if task_id:
+                        self._event(self._tasks[task_id], seq, received, event)
+                        self._settle()
             self._obey(message)
             self._settle()
 
@@ -122,24 +125,22 @@ class PartitionFold(Held):
             self._settle()
             self._repair(control.repair, control.first)
 
-    def _arrive(self, task_id: str, arrived: list[Arrived]) -> None:
+    def _arrive(self, task: Task, arrived: Sequence[Arrived]) -> None:
         """Apply events of one task: those of a run of actions at once, while it is open."""
-        if not task_id:
-            return
-        task = self._tasks[task_id]
-        row, following = task.row, 0
-        while following < len(arrived):
-            before, seq = following, row.seq
-            if row.status == _OPEN and task.placed is None and task_id not in self._unsettled:
-                following = task.apply_actions(arrived, following, self._refused)
+        row, place = task.row, (0, 0)
+        while place[0] < len(arrived):
+            before, seq = place, row.seq
+            if row.status == _OPEN and task.placed is None and row.task_id not in self._unsettled:
+                place = task.apply_actions(arrived, place, self._refused)
                 if row.seq != seq:
-                    self._dirty_tasks[task_id] = task
-            if following == before:
-                self._event(task, arrived[following])
-                following += 1
+                    self._dirty_tasks[row.task_id] = task
+            if place == before:
+                which, index = place
+                first, received, events = arrived[which]
+                self._event(task, first + index, received, events[index])
+                place = (which, index + 1) if index + 1 < len(events) else (which + 1, 0)
 
-    def _event(self, task: Task, arrived: Arrived) -> None:
-        seq, received, event = arrived
+    def _event(self, task: Task, seq: int, received: int, event: Event) -> None:
         row, kind = task.row, event.kind
         if seq <= row.seq:
             self._refused.append(seq)
@@ -161,7 +162,7 @@ class PartitionFold(Held):
         self._touched(task, seq)
 
     def _forward(self, event: Event, task_id: str) -> None:
-        self._forwards.append((task_id, encode_line(forwarded(event, task_id))))
+        self._forwards.append(forwarded(event, task_id))
 
     def _touched(self, task: Task, seq: int) -> None:
         """Note a changed task; if it has left a window, take its contribution out of there at once."""
@@ -229,7 +230,7 @@ class PartitionFold(Held):
 
     def _tick(self, message: Message) -> None:
         """Give up the open tasks whose deadline has passed by a clock message."""
-        clock, seq, received = message.clock, message.first + len(message.events), message.received
+        clock, seq, received = message.clock, message.first + message.events, message.received
         if clock is None:
             return
         self._watch_changed()
@@ -265,9 +266,9 @@ class PartitionFold(Held):
             refused[seq // EVENTS_PER_MESSAGE].add(seq % EVENTS_PER_MESSAGE)
         return Snapshot(
             events=[
-                raw_row(partition, epoch, m.offset, m.events, m.text, refused.get(m.offset, ()))
+                raw_row(partition, epoch, m.offset, m.pieces, m.text, refused.get(m.offset, ()))
                 for m in messages
-                if len(m.events) > len(refused.get(m.offset, ()))
+                if m.events > len(refused.get(m.offset, ()))
             ],
             windows=[window.line(partition, epoch) for window in self._dirty_windows.values()],
             tasks=[task.row.line() for task in self._dirty_tasks.values()],
@@ -277,4 +278,4 @@ class PartitionFold(Held):
 
 
 def _envelope(partition: int, epoch: int, m: Message) -> bytes:
-    return Envelope(partition, epoch, m.offset, m.received, len(m.events), int(m.clock is not None), m.dead).line()
+    return Envelope(partition, epoch, m.offset, m.received, m.events, int(m.clock is not None), m.dead).line()

@@ -20,6 +20,8 @@ from schemas.units import UINT64_MAX
 from schemas.words import ACTIONS, DIMENSIONS, SPANS, Kind, Outcome, TaskStatus
 
 Rank = tuple[int, ...]
+Place = tuple[int, int]
+"""A place in what arrived: which of them, and which of its events."""
 LOWEST: Rank = ()
 
 _WORK = SPANS - {Kind.SETUP} | {Kind.CLAIM, Kind.INTERVENTION}
@@ -94,46 +96,53 @@ class Task:
             self._work(event, seen)
         return True
 
-    def apply_actions(self, arrived: Sequence[Arrived], following: int, refused: list[int]) -> int:
-        """Take in what comes from `arrived[following]` on, while it is actions that are no roots: `apply`, for many.
+    def apply_actions(self, arrived: Sequence[Arrived], place: Place, refused: list[int]) -> Place:
+        """Take in what comes from a place on, while it is actions that are no roots: `apply`, for many.
 
         Only for a task that is open, and stays so. Returns where it stopped; adds to `refused` the seq of what is
         in the row already.
         """
         row, ids, new = self.row, self.ids, list[Event]()
-        fence, last_seen = row.seq, row.last_seen
-        for seq, seen, event in islice(arrived, following, None):
-            if event.kind not in ACTIONS or event.root:
+        which, index = place
+        while which < len(arrived):
+            first, received, events = arrived[which]
+            fence, seq, before = row.seq, first + index, len(new)
+            for event in islice(events, index, None):
+                if event.kind not in ACTIONS or event.root:
+                    break
+                code = event.hash
+                if seq <= fence or code in ids:
+                    refused.append(seq)
+                else:
+                    ids.add(code)
+                    new.append(event)
+                    row.seq = seq
+                seq += 1
+            if len(new) > before:
+                self._headed(new[before:], received)
+            index = seq - first
+            if index < len(events):
                 break
-            following += 1
-            code = event.hash
-            if seq <= fence or code in ids:
-                refused.append(seq)
-                continue
-            ids.add(code)
-            new.append(event)
-            row.seq = seq
-            if seen > last_seen:
-                last_seen = seen
+            which, index = which + 1, 0
         if new:
-            row.last_seen = last_seen
             self._work_of_actions(new)
-        return following
+        return which, index
+
+    def _headed(self, events: Sequence[Event], received: int) -> None:
+        """What actions that came together have in common."""
+        row, head = self.row, events[0]
+        row.last_seen = max(row.last_seen, received)
+        self._traced(head.trace_id)
+        if head.task_source != row.task_source:
+            row.task_source = _surer(head.task_source, row.task_source)
+        if self._traceable or head.task_source == BY_TRACE:
+            self.kept += [event for event in events if FORWARDED not in event.attributes]
 
     def _work_of_actions(self, events: Sequence[Event]) -> None:
         row = self.row
         row.events += len(events)
         first, last = self._spans_of().actions(events)
         row.last_at = max(row.last_at, last)
-        trace_id = ""
-        for event in events:
-            if event.trace_id != trace_id:
-                trace_id = event.trace_id
-                self._traced(trace_id)
-            if event.task_source != row.task_source:
-                row.task_source = _surer(event.task_source, row.task_source)
-            if (self._traceable or event.task_source == BY_TRACE) and FORWARDED not in event.attributes:
-                self.kept.append(event)
         # No event outranks one that ended first and has the greatest hash; most batches name nothing new.
         if (1, -first, UINT64_MAX) > self._dimensioned_by or any(map(any, map(self._unnamed, events))):
             for event in events:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +12,11 @@ from pipeline.normalise.cardinality import Cardinality
 from pipeline.normalise.origin import Origin
 from pipeline.normalise.redact import redact_bytes, redact_record
 from pipeline.prices import prices_of
-from schemas.event import BY_TRACE, EVENTS_PER_MESSAGE, Event, encode_line, encode_message, link, partition_of
+from schemas.event import BY_TRACE, Event, link, partition_of
 from schemas.mapping.learnt import Judging
 from schemas.mapping.records import Limits, Mapper
 from schemas.mapping.values import Rejected
+from schemas.message import Parted, parted
 from schemas.otlp import Malformed, NotOtlp, decode
 from schemas.rows import DeadLetter, Replay
 from schemas.units import MICRO
@@ -27,7 +27,7 @@ from schemas.words import SPANS, Reason
 class Packed:
     """What a batch of OTLP messages became."""
 
-    lines: dict[int, list[bytes]] = field(default_factory=dict)
+    parts: dict[int, list[Parted]] = field(default_factory=dict)
     """Partition of `agent.actions` -> encoded events."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     replays: list[Replay] = field(default_factory=list)
@@ -35,19 +35,6 @@ class Packed:
     """`records`, `events`, `foreign` (log records that are not telemetry of tasks)."""
     limited: Counter[str] = field(default_factory=Counter)
     """Dimension -> events that lost their value of it, since it has too many."""
-
-
-def pack(lines_of: dict[int, list[bytes]], limit: int) -> Iterator[tuple[int, bytes]]:
-    """(partition, payload) of at most `limit` bytes each, unless one event alone is larger."""
-    for partition, lines in lines_of.items():
-        start = size = 0
-        for i, line in enumerate(lines):
-            if i > start and (size + len(line) + 1 > limit or i - start == EVENTS_PER_MESSAGE):
-                yield partition, encode_message(lines[start:i])
-                start, size = i, 0
-            size += len(line) + 1
-        if start < len(lines):
-            yield partition, encode_message(lines[start:])
 
 
 class Normaliser:
@@ -108,7 +95,7 @@ class Normaliser:
 
     def _send(self, packed: Packed, event: Event) -> None:
         target = partition_of(event.task_id or f"workflow:{event.workflow}", self._partitions)
-        packed.lines.setdefault(target, []).append(encode_line(event))
+        packed.parts.setdefault(target, []).append(parted(event))
 
     def _link(self, packed: Packed, event: Event) -> None:
         """Tell a trace's partition which task it belongs to, the first time that both are seen together.

@@ -23,14 +23,15 @@ import structlog
 
 from pipeline.config import Settings
 from pipeline.health import serve_health
-from pipeline.normalise.normaliser import Normaliser, Packed, pack
+from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.normalise.origin import origin_of
 from pipeline.worker import kafka
 from pipeline.worker.breaker import Breaker, Tripped
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival, Folding
 from pipeline.worker.health import Health
-from schemas.event import NOT_EVENTS
+from schemas.event import Event
+from schemas.message import NOT_EVENTS, Parted, encode_messages, parted
 from schemas.rows import DeadLetter, Replay
 from sinks.port import Store
 
@@ -52,7 +53,7 @@ class Worker:
         self.settings, self.store = settings, store
         self.normaliser = Normaliser(settings)
         self.breaker = Breaker(settings.limits.dead_share, settings.limits.dead_window)
-        self.folding = Folding(store, settings, self.send_actions, self.breaker)
+        self.folding = Folding(store, settings, self.send_on, self.breaker)
         self.health = Health(self.folding)
         self.app = kafka.faust_app(settings)
         topic = settings.kafka
@@ -76,7 +77,7 @@ class Worker:
         """OTLP messages become canonical events and dead letters; acked once Kafka has those."""
         packed = Packed()
         await asyncio.to_thread(self._normalise, packed, events)
-        await self.send_actions(packed.lines)
+        await self.send_actions(packed.parts)
         told = [dead.line() for dead in packed.dead_letters] + [replay.line() for replay in packed.replays]
         await kafka.delivered([await self._dead.send(value=line) for line in told])
         self.health.normalised(packed)
@@ -102,9 +103,14 @@ class Worker:
         await self.folding.fold(arrivals, lambda start, end: kafka.ack(stream, events[start:end]))
         self.health.folded(arrivals)
 
-    async def send_actions(self, lines: dict[int, list[bytes]]) -> None:
-        """Send encoded events to their partitions of `agent.actions`; return when Kafka has them."""
-        messages = pack(lines, self.settings.kafka.message_bytes)
+    async def send_on(self, events: dict[int, list[Event]]) -> None:
+        """Send events to their partitions of `agent.actions`; return when Kafka has them."""
+        await self.send_actions({partition: [*map(parted, some)] for partition, some in events.items()})
+
+    async def send_actions(self, parts: dict[int, list[Parted]]) -> None:
+        """The same of encoded events."""
+        limit = self.settings.kafka.message_bytes
+        messages = [(p, payload) for p, some in parts.items() for payload in encode_messages(some, limit)]
         await kafka.delivered([await self._actions.send(value=payload, partition=p) for p, payload in messages])
 
     async def land(self, stream: Any, events: Sequence[Any]) -> None:

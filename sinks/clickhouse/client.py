@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.external import ExternalData
 
-from schemas.event import EVENTS_PER_MESSAGE
+from schemas.event import EVENTS_PER_MESSAGE, HEAD
 from sinks.port import Barred, Refused, Transient, Unable
 
 REFUSED_CODES = frozenset({6, 20, 26, 27, 38, 41, 43, 46, 53, 62, 70, 72, 73, 115, 117, 130, 131, 349, 407, 457, 469})
@@ -130,25 +130,37 @@ def insert_statement(client: Client, table: str, columns: Sequence[str]) -> byte
     """The statement that inserts rows of these columns of a table, in a format of a JSON array a row."""
     types = _read_as(client, table, columns)
     read_as = ", ".join(f"`{name}` {types[name]}" for name in columns)
-    return _insert(table, columns, _names(columns), read_as)
+    return _insert(table, columns, _names(columns), _input(read_as))
 
 
 def insert_raw_statement(client: Client, table: str, columns: Sequence[str]) -> bytes:
     """The statement that inserts `sinks.raw` rows, each with all events of a message, into a table of single events.
 
-    `columns`: partition, epoch, seq, and the fields of an event in their order.
+    `columns`: partition, epoch, seq, and the fields of an event in their order, those of HEAD last.
     """
     types = _read_as(client, table, columns)
-    event = ", ".join(types[name] for name in columns[3:])
-    read_as = f"partition UInt16, epoch UInt16, offset UInt64, indexes Array(UInt16), events Array(Tuple({event}))"
-    fields = ", ".join(f"event.{position}" for position, _ in enumerate(columns[3:], 1))
-    values = f"partition, epoch, offset * {EVENTS_PER_MESSAGE} + index, {fields}"
-    return _insert(table, columns, values, read_as, " ARRAY JOIN indexes AS index, events AS event")
+    heads, rests = columns[-len(HEAD) :], columns[3 : -len(HEAD)]
+    head, rest = (", ".join(types[name] for name in names) for names in (heads, rests))
+    rows = _input(
+        "partition UInt16, epoch UInt16, offset UInt64, starts Array(UInt16), "
+        f"pieces Array(Tuple({head}, Array(Tuple({rest}))))"
+    )
+    pieces = f"""(
+        SELECT partition, epoch, offset * {EVENTS_PER_MESSAGE} + start AS first, piece
+        FROM {rows} ARRAY JOIN starts AS start, pieces AS piece
+    ) ARRAY JOIN piece.{len(HEAD) + 1} AS event, arrayEnumerate(piece.{len(HEAD) + 1}) AS number"""  # noqa: S608 - no text of anybody
+    told = [f"event.{at}" for at, _ in enumerate(rests, 1)] + [f"piece.{at}" for at, _ in enumerate(heads, 1)]
+    return _insert(table, columns, f"partition, epoch, first + number - 1, {', '.join(told)}", pieces)
 
 
-def _insert(table: str, columns: Sequence[str], values: str, read_as: str, then: str = "") -> bytes:
+def _insert(table: str, columns: Sequence[str], values: str, source: str) -> bytes:
+    return f"INSERT INTO {table} ({_names(columns)}) SELECT {values} FROM {source} FORMAT {_FORMAT}".encode()  # noqa: S608
+
+
+def _input(read_as: str) -> str:
+    """The rows that are sent along, as columns of these names and types."""
     source = read_as.replace("'", "\\'")
-    return f"INSERT INTO {table} ({_names(columns)}) SELECT {values} FROM input('{source}'){then} FORMAT {_FORMAT}".encode()  # noqa: S608, E501
+    return f"input('{source}')"
 
 
 def _read_as(client: Client, table: str, columns: Sequence[str]) -> dict[str, str]:

@@ -6,13 +6,12 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from pipeline.fold.message import Clock, Message
 from pipeline.fold.tree import NATIVE_SCOPES, UNTOLD_SCOPES
 from schemas.event import BY_TRACE, Event, event_hash
 from schemas.units import MICRO, MINUTE_US
 from schemas.words import ACTIONS, CostCategory, Intervention, Kind, Outcome, Verdict
+from tests.events import message
 
 BEGIN = 1_700_000_040 * MICRO
 """The start of a minute."""
@@ -64,9 +63,7 @@ class Log:
 
     def add(self, events: Iterable[Event], clock: Clock | None = None, dead: int = 0) -> Message:
         """A message with these events."""
-        told = list(events)
-        text = msgspec.json.encode(told)
-        self.messages.append(Message(len(self.messages), self._time(), told, text, clock, dead))
+        self.messages.append(message(len(self.messages), self._time(), list(events), clock=clock, dead=dead))
         return self.messages[-1]
 
     def _message(self, events: int) -> Message:

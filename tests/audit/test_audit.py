@@ -24,7 +24,7 @@ def test_a_random_log_has_no_difference_and_landed_whole(world: World, seed: int
     found = world.audit()
     assert (found.total, found.differences, found.skipped) == (0, [], 0)
 
-    told = {p: [e for m in log.messages for e in m.events] for p, log in logs.items()}
+    told = {p: [e for m in log.messages for piece in m.pieces for e in piece.events] for p, log in logs.items()}
     assert found.landed == {**_landed(told), "dead_letters": sum(m.dead for log in logs.values() for m in log.messages)}
     assert found.tasks == len({(p, e.task_id) for p, events in told.items() for e in events if e.task_id})
     assert found.windows == world.rows("SELECT count() FROM windows")[0][0]

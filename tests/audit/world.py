@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Message
 from pipeline.fold.partition import PartitionFold
-from schemas.event import decode_line
+from schemas.event import Event
 from schemas.rows import DeadLetter
 from sinks.clickhouse.audit import Audit, audit
 from sinks.clickhouse.client import Address, connect
@@ -27,7 +27,7 @@ class World:
         self.client = connect(address)
         self.store = ClickHouseStore(self.client)
         self.folds: dict[int, PartitionFold] = {}
-        self.passed_on: list[tuple[str, bytes]] = []
+        self.passed_on: list[Event] = []
 
     def land_three(self, seed: int, messages: int = 40, tasks: int = 12, batch: int = 10) -> dict[int, Log]:
         """Logs of three partitions, folded and written in batches; at the end whatever is open is given up.
@@ -37,9 +37,8 @@ class World:
         logs = {partition: Log(10 * seed + partition, tasks) for partition in PARTITIONS}
         for partition, log in logs.items():
             self.land(partition, log.grow(messages), batch)
-        passed_on = [decode_line(line) for _, line in self.passed_on]
-        if passed_on:
-            self.land(PARTITIONS[0], [logs[PARTITIONS[0]].add(passed_on)])
+        if self.passed_on:
+            self.land(PARTITIONS[0], [logs[PARTITIONS[0]].add(self.passed_on)])
         for partition, log in logs.items():
             self.land(partition, log.end())
         return logs

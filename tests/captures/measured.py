@@ -15,7 +15,8 @@ from pipeline.fold.message import Batch, Clock, Message
 from pipeline.fold.partition import PartitionFold
 from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.report.build import task_of_row
-from schemas.event import decode_message, encode_message, partition_of
+from schemas.event import partition_of
+from schemas.message import Parted, decode_message, encode_messages, parted
 from schemas.words import TaskStatus
 from sinks.memory import MemoryStore
 from sinks.port import write
@@ -73,16 +74,16 @@ def measure(messages: Iterable[tuple[str, bytes]], given: Settings | None = None
     store = MemoryStore()
     folds = [PartitionFold(p, store) for p in range(PARTITIONS)]
     ends: dict[int, int] = defaultdict(int)
-    waiting = {p: list(lines) for p, lines in packed.lines.items()}
+    waiting = {p: list(parts) for p, parts in packed.parts.items()}
     while waiting:
-        sent_on: dict[int, list[bytes]] = {}
-        for p, lines in waiting.items():
-            message = Message(ends[p], RECEIVED, *decode_message(encode_message(lines)))
-            ends[p] += 1
-            snapshot = folds[p].fold(Batch([message]))
-            write(store, snapshot)
-            for task_id, line in snapshot.forwards:
-                sent_on.setdefault(partition_of(task_id, PARTITIONS), []).append(line)
+        sent_on: dict[int, list[Parted]] = {}
+        for p, parts in waiting.items():
+            for payload in encode_messages(parts, Settings().kafka.message_bytes):
+                snapshot = folds[p].fold(Batch([Message(ends[p], RECEIVED, *decode_message(payload))]))
+                ends[p] += 1
+                write(store, snapshot)
+                for event in snapshot.forwards:
+                    sent_on.setdefault(partition_of(event.task_id, PARTITIONS), []).append(parted(event))
         waiting = sent_on
     for p, fold in enumerate(folds):
         write(store, fold.fold(Batch([Message(ends[p], RECEIVED, clock=Clock(RECEIVED + CENTURY_US, 3_600_000_000))])))

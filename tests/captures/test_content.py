@@ -16,7 +16,7 @@ def test_nothing_that_leaves_the_first_stage_has_content(name: str) -> None:
     measured = measure([*marked.messages, *((topic, broken(payload)) for topic, payload in marked.messages)])
     assert marked.marks > 20
     assert measured.packed.dead_letters
-    lines = [line for lines in measured.packed.lines.values() for line in lines]
+    lines = [line for parts in measured.packed.parts.values() for part in parts for line in part]
     assert [line for line in lines if MARK.encode() in line.lower()] == []
     for letter in measured.packed.dead_letters:
         assert MARK not in letter.detail.lower()

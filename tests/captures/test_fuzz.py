@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.normalise.normaliser import Normaliser, Packed
-from schemas.event import decode_message, encode_message
 from schemas.words import Kind, Reason
 from tests.captures import measured
 from tests.captures.measured import RECEIVED
 from tests.captures.mutate import Pool
+from tests.events import sent
 
 POOL = Pool()
 NORMALISER = Normaliser(measured.settings(privacy={"allow": ["metadata", "session.id"]}, limits={"attributes": 25}))
@@ -23,7 +23,7 @@ seeds = st.integers(0, 2**64 - 1)
 def check(topic: str, payload: bytes) -> Packed:
     packed = Packed()
     NORMALISER.add(packed, topic, 0, 0, RECEIVED, payload)
-    found = [event for lines in packed.lines.values() for event in decode_message(encode_message(lines))[0]]
+    found = sent(packed)
     assert sum(event.kind != Kind.LINK for event in found) == packed.counts["events"]
     whole = sum(dead.index == -1 for dead in packed.dead_letters)
     dead = len(packed.dead_letters) - whole

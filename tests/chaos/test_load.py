@@ -18,8 +18,8 @@ from pipeline.config import Settings
 from pipeline.kafka import ensure_topics
 from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.worker.folding import Arrival
-from schemas.event import decode_line
 from schemas.words import Kind
+from tests.events import sent, told_in
 
 pytestmark = pytest.mark.e2e
 RATE, SPANS = 2_000, 400
@@ -59,10 +59,10 @@ def test_kafka_has_each_event_as_often_as_it_was_sent(settings: Settings, ledger
     packed, seen = Packed(), Counter[int]()
     for message in messages(settings, "agent.actions"):
         if ("agent.actions", message.partition, message.offset) not in dead:
-            seen.update(decode_line(line).hash for line in message.payload.split(b"\n"))
+            seen.update(event.hash for event in told_in(message.payload))
     for partition, offset, received, payload in messages(settings, "otlp_spans"):
         Normaliser(settings).add(packed, "otlp_spans", partition, offset, received, payload)
-    made = [decode_line(line) for lines in packed.lines.values() for line in lines]
+    made = sent(packed)
     seen.update(event.hash for event in made if event.kind != Kind.LINK)
     assert seen == Counter(ledger.events)
     assert {event.hash for event in made if event.kind == Kind.LINK} <= ledger.links

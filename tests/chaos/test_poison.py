@@ -15,9 +15,10 @@ from pipeline.config import Settings
 from pipeline.normalise.normaliser import Normaliser, Packed
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.folding import Arrival, Folding
-from schemas.event import Event, decode_line
+from schemas.event import Event
 from schemas.words import Kind
 from sinks.memory import MemoryStore
+from tests.events import sent
 
 NOW = time.time_ns() // 1_000
 SEEDS = range(60)
@@ -61,7 +62,7 @@ def test_every_poison_of_spans_is_its_dead_letters_and_its_good_events(seed: int
     made, packed = poison.spans(draw(seed), sample(seed)), Packed()
     Normaliser(Settings()).add(packed, "otlp_spans", 0, 0, NOW, made.payload)
     assert tuple(dead.index for dead in packed.dead_letters) == made.indexes
-    landed = [decode_line(line) for lines in packed.lines.values() for line in lines]
+    landed = sent(packed)
     assert {e.hash for e in landed if e.kind != Kind.LINK} == {e.hash for e in made.good}
 
 

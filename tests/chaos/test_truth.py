@@ -18,9 +18,10 @@ from pipeline.config import Settings
 from pipeline.connections import address_of
 from pipeline.worker.clock import clock
 from pipeline.worker.folding import Arrival
-from schemas.event import Event, encode_line, encode_message, partition_of
+from schemas.event import Event, partition_of
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrate import migrate
+from tests.events import payload_of
 
 pytestmark = pytest.mark.e2e
 NOW = time.time_ns() // 1_000
@@ -44,7 +45,7 @@ def _parted(events: Iterator[Event]) -> list[list[Event]]:
 
 
 def _message(partition: int, events: list[Event]) -> list[Arrival]:
-    payloads = [encode_message(map(encode_line, events[at : at + 50])) for at in range(0, len(events), 50)]
+    payloads = [payload_of(events[at : at + 50]) for at in range(0, len(events), 50)]
     payloads += [b"poison", clock(Settings(), NOW + 10**13)]
     return [Arrival(partition, offset, NOW, payload) for offset, payload in enumerate(payloads)]
 

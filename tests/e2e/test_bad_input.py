@@ -9,11 +9,13 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from schemas.event import Event, encode_line
+from schemas.event import HEAD, Event
+from schemas.message import encode_line, encode_message
 from schemas.words import Reason
 from tests.e2e.lab import Lab, Place, now_ns
 from tests.events import event
@@ -136,13 +138,13 @@ BAD = {
     ),
     "garbage on agent.actions": Bad(b"garbage", Reason.NOT_AN_ACTION_MESSAGE, "malformed", -1, "agent.actions"),
     "nothing on agent.actions": Bad(
-        None, Reason.NOT_AN_ACTION_MESSAGE, "one JSON array in each line", -1, "agent.actions"
+        None, Reason.NOT_AN_ACTION_MESSAGE, "Input data was truncated", -1, "agent.actions"
     ),
     "a clock that is none on agent.actions": Bad(
         b'{"at": "noon"}', Reason.NOT_AN_ACTION_MESSAGE, "Expected `int`", -1, "agent.actions"
     ),
     "an event of no kind on agent.actions": Bad(
-        b'[1,"' + SECRET.encode() + b'"' + b',""' * 40 + b"]",
+        msgspec.json.encode([[*HEAD, [[1, SECRET]]]]),
         Reason.NOT_AN_ACTION_MESSAGE,
         "Invalid enum value",
         -1,
@@ -152,7 +154,7 @@ BAD = {
         b"[" * 20_000 + b"]" * 20_000, Reason.NOT_AN_ACTION_MESSAGE, "recursion", -1, "agent.actions"
     ),
     "a bad line between good ones on agent.actions": Bad(
-        b"%b\ngarbage\n%b" % tuple(encode_line(neighbour(n)) for n in (1, 2)),
+        encode_message([encode_line(neighbour(1)), b"garbage", encode_line(neighbour(2))]),
         Reason.NOT_AN_ACTION_MESSAGE,
         "malformed",
         1,

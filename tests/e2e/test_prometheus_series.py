@@ -22,7 +22,6 @@ from pipeline.alerter.counts import LandedCounts
 from pipeline.alerter.in_force import StoredObjectives
 from pipeline.config import Settings
 from pipeline.kafka import producer
-from pipeline.normalise.normaliser import pack
 from pipeline.objectives.read import retention_of
 from pipeline.slo.alert import Freezing, evaluate
 from pipeline.slo.alert_state import AlertState, Change
@@ -30,7 +29,8 @@ from pipeline.slo.counts import Row
 from pipeline.slo.objective import Objective
 from pipeline.slo.observe import Measured, observations
 from pipeline.slo.windows import Severity
-from schemas.event import encode_line, partition_of
+from schemas.event import partition_of
+from schemas.message import Parted, encode_messages, parted
 from schemas.units import MICRO, MINUTE_US
 from schemas.words import Kind, Outcome
 from sinks.clickhouse.objectives import ClickHouseObjectives
@@ -112,7 +112,7 @@ def promise(case: Case) -> Version:
     return Version(workflow, 1, workflow, service(workflow) + told, time.time_ns() // 1_000, "Ada", "first promise")
 
 
-def news(case: Case, at: int, begin: int) -> Iterator[tuple[str, bytes]]:
+def news(case: Case, at: int, begin: int) -> Iterator[tuple[str, Parted]]:
     """The tasks that are heard of in a minute of a case: task id, and its one event."""
     bad, total = case.minutes[at]
     ended = (begin + at) * MINUTE_US - KNOWN_AFTER
@@ -130,7 +130,7 @@ def news(case: Case, at: int, begin: int) -> Iterator[tuple[str, bytes]]:
             start=ended - MICRO,
             trace_id="",
         )
-        yield name, encode_line(told)
+        yield name, parted(told)
 
 
 def send(settings: Settings, begin: int) -> None:
@@ -140,14 +140,15 @@ def send(settings: Settings, begin: int) -> None:
     waiting = []
     try:
         for at in range(max(len(case.minutes) for case in CASES)):
-            lines = defaultdict[int, list[bytes]](list)
+            parts = defaultdict[int, list[Parted]](list)
             for case in CASES:
                 if at < len(case.minutes):
-                    for task, line in news(case, at, begin):
-                        lines[partition_of(task, partitions)].append(line)
-            for partition, payload in pack(lines, settings.kafka.message_bytes):
-                stamp = (begin + at) * 60_000
-                waiting.append(kafka.send(topic, payload, partition=partition, timestamp_ms=stamp))
+                    for task, part in news(case, at, begin):
+                        parts[partition_of(task, partitions)].append(part)
+            for partition, some in parts.items():
+                for payload in encode_messages(some, settings.kafka.message_bytes):
+                    stamp = (begin + at) * 60_000
+                    waiting.append(kafka.send(topic, payload, partition=partition, timestamp_ms=stamp))
         kafka.flush()
         for each in waiting:
             each.get(timeout=60)

@@ -15,10 +15,10 @@ import pytest
 from bench.work import Work
 from pipeline.config import Settings
 from pipeline.kafka import producer
-from pipeline.normalise.normaliser import pack
 from pipeline.replay.land import wait_until_landed
 from pipeline.report.build import report
-from schemas.event import Event, encode_line, partition_of
+from schemas.event import Event, partition_of
+from schemas.message import Parted, encode_messages, parted
 from schemas.words import ACTIONS, Kind, Outcome
 from sinks.clickhouse.audit import audit
 from sinks.clickhouse.reads import Question
@@ -87,12 +87,16 @@ class Flow:
         self._again = [each for each in self._again if each[0] > now]
         self._again += [(now + self._draw.uniform(0, 8), each) for each in new if self._draw.random() < TWICE]
         k = self._settings.kafka
-        lines: dict[int, list[bytes]] = {}
+        parts: dict[int, list[Parted]] = {}
         for event in new + again:
             self.events[event.hash] = event
-            lines.setdefault(partition_of(event.task_id, k.partitions), []).append(encode_line(event))
+            parts.setdefault(partition_of(event.task_id, k.partitions), []).append(parted(event))
         self.sent += len(new) + len(again)
-        futures = [self._kafka.send(k.actions_topic, held, partition=p) for p, held in pack(lines, k.message_bytes)]
+        futures = [
+            self._kafka.send(k.actions_topic, payload, partition=p)
+            for p, some in parts.items()
+            for payload in encode_messages(some, k.message_bytes)
+        ]
         for future in futures:
             future.get(timeout=30)
 

@@ -122,6 +122,10 @@ class IgnoresTheFrontier(PartitionFold):
         super()._start_afresh()
         self._allowed, self.frontier = self.frontier, -1
 
+    @property
+    def _is_stored(self) -> bool:
+        return self._allowed >= 0
+
     def _check(self, rows: Iterable[TaskRow | WindowRow | OpenTasks], fresh: bool) -> None:
         applied, self.frontier = self.frontier, max(self.frontier, self._allowed)
         try:

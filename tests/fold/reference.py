@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.event import FORWARDED, Event, encode_line, forwarded
+from schemas.event import FORWARDED, Event, forwarded
+from schemas.message import encode_line
 from schemas.rows import COUNTS, WindowKey
 from schemas.units import bucket
 from tests.fold import reference_tree as tree
@@ -98,10 +99,10 @@ class Tasks:
             for seq, event in zip(history.seqs, history.events, strict=True)
         }
 
-    def forwards(self) -> set[tuple[str, bytes]]:
-        """(task id, encoded event) of all that went on to another task."""
+    def forwards(self) -> set[bytes]:
+        """The events, encoded, that went on to another task."""
         return {
-            (history.linked_to, encode_line(forwarded(event, history.linked_to)))
+            encode_line(forwarded(event, history.linked_to))
             for history in self._histories.values()
             for event in history.sent_on
         }

@@ -363,6 +363,18 @@ def test_an_owner_that_is_behind_what_is_stored_loads_once_or_once_more_for_each
     world.finish()
 
 
+def test_of_a_store_that_has_nothing_of_a_partition_nothing_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.append(ROOT_A, Spec("step", "b"))
+    for question in ("open_tasks", "tasks", "events", "newest_window", "windows", "tasks_beyond", "windows_beyond"):
+        monkeypatch.setattr(world.store, question, lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(world.store, "stored", lambda ids: [pytest.fail("asked") for _ in ids.values() if _])
+    world.fold(1)
+    world.write()
+    monkeypatch.undo()
+    world.finish()
+
+
 # --- what the world itself must be able to show --------------------------------------------------
 
 

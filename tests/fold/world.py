@@ -15,11 +15,13 @@ from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Clock, Message, Repair
 from pipeline.fold.partition import PartitionFold
 from pipeline.fold.task import rebuild
-from schemas.event import EVENTS_PER_MESSAGE, Event, encode_line
+from schemas.event import Event
+from schemas.message import encode_line
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
 from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
 from sinks.raw import decode_row, raw_line
+from tests.events import message
 from tests.fold import reference
 from tests.fold.reference import Entry, Tick
 from tests.fold.samples import BASE, MINUTE, TASKS, Again, Spec, event
@@ -63,7 +65,7 @@ class World:
         self.keep, self.fold_class, self.order = keep, fold, order
         self.store = MemoryStore()
         self.log: list[Entry] = []
-        self.forwarded: set[tuple[str, bytes]] = set()
+        self.forwarded: set[bytes] = set()
         self.committed = 0
         self.plan: deque[Meanwhile] = deque()
         self.zombies: list[Owner] = []
@@ -272,7 +274,7 @@ class Owner:
         for _ in range(min(lines, len(self._pending))):
             match self._pending.popleft():
                 case _Line("forwards", sent):
-                    self._world.forwarded.add(sent)
+                    self._world.forwarded.add(encode_line(sent))
                 case _Line(table, line):
                     self._world.store.write(table, [line])
                 case _Written(position, next_offset):
@@ -304,18 +306,16 @@ class Owner:
 def _one_by_one(rows: Iterable[bytes]) -> Iterator[bytes]:
     """A row for each event: a store may have come to any of them when the owner dies."""
     for row in map(decode_row, rows):
-        for index, told in zip(row.indexes, row.events, strict=True):
-            seq = row.offset * EVENTS_PER_MESSAGE + index
+        for seq, told in row.events():
             yield raw_line(row.partition, row.epoch, seq, encode_line(told))
 
 
 def _message(entry: Entry) -> Message:
-    text = msgspec.json.encode(entry.events)
     clock = None
     if entry.tick is not None:
         clock = Clock(entry.tick.at, entry.tick.abandon_after, dict(entry.tick.by_workflow))
     repair = Repair(list(entry.repair[0]), list(entry.repair[1])) if any(entry.repair) else None
-    return Message(entry.offset, entry.received, entry.events, text, clock, repair=repair)
+    return message(entry.offset, entry.received, entry.events, clock=clock, repair=repair)
 
 
 def check_task(row: TaskRow, expected: reference.Row) -> None:

@@ -9,8 +9,9 @@ import pytest
 from pipeline.config import Settings
 from pipeline.normalise.cardinality import HOURS_HELD, LIMITED, NOTED, OTHER, Cardinality
 from pipeline.normalise.normaliser import Normaliser, Packed
-from schemas.event import Event, decode_message
+from schemas.event import Event
 from schemas.words import DIMENSIONS, Kind
+from tests.events import sent
 from tests.otlp import NOW_NS, SECOND_NS, span, traces
 
 RECEIVED = NOW_NS // 1_000
@@ -23,7 +24,7 @@ def normalised(*spans: dict[str, Any], most: int = 3) -> tuple[list[Event], Pack
     normaliser, packed = Normaliser(Settings(limits={"dimension_values": most})), Packed()
     for i, each in enumerate(spans):
         normaliser.add(packed, "otlp_spans", 0, i, RECEIVED, traces({**each, "spanId": f"{i + 1:016x}"}))
-    found = [e for lines in packed.lines.values() for e in decode_message(b"\n".join(lines))[0] if e.kind != Kind.LINK]
+    found = [e for e in sent(packed) if e.kind != Kind.LINK]
     return sorted(found, key=lambda e: e.span_id), packed
 
 

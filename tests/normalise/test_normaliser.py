@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import Settings
-from pipeline.normalise.normaliser import MAX_PAYLOAD, Normaliser, Packed, pack
-from schemas.event import EVENTS_PER_MESSAGE, Event, decode_message, partition_of
+from pipeline.normalise.normaliser import MAX_PAYLOAD, Normaliser, Packed
+from schemas.event import Event, partition_of
 from schemas.words import Kind
+from tests.events import sent
 from tests.otlp import NOW_NS, TRACE, logs, record, span, traces
 
 RECEIVED = NOW_NS // 1_000
@@ -28,7 +29,7 @@ def normalised(payload: bytes, topic: str = "otlp_spans", **settings: Any) -> Pa
 
 
 def events(packed: Packed) -> list[Event]:
-    return [event for lines in packed.lines.values() for event in decode_message(b"\n".join(lines))[0]]
+    return sent(packed)
 
 
 def payload_of(packed: Packed) -> bytes:
@@ -41,8 +42,8 @@ def payload_of(packed: Packed) -> bytes:
 
 def test_events_go_to_the_partition_of_their_task() -> None:
     packed = normalised(traces(*(span({"trueup.task.id": f"T-{i}"}, spanId=f"{i + 1:016x}") for i in range(50))))
-    for partition, lines in packed.lines.items():
-        for event in decode_message(b"\n".join(lines))[0]:
+    for partition, parts in packed.parts.items():
+        for event in sent(Packed({partition: parts})):
             assert partition == partition_of(event.task_id, Settings().kafka.partitions)
     assert Counter(e.task_id for e in events(packed) if e.kind != Kind.LINK) == {f"T-{i}": 1 for i in range(50)}
 
@@ -50,7 +51,7 @@ def test_events_go_to_the_partition_of_their_task() -> None:
 def test_what_has_no_task_goes_to_the_partition_of_its_workflow() -> None:
     payload = logs(record("trueup.outcome", {"trueup.outcome.name": "n", "trueup.outcome.value": 1}, traceId=""))
     packed = normalised(payload, "otlp_logs")
-    assert list(packed.lines) == [partition_of("workflow:agent", Settings().kafka.partitions)]
+    assert list(packed.parts) == [partition_of("workflow:agent", Settings().kafka.partitions)]
 
 
 def test_the_topic_says_which_protobuf_it_holds_and_json_says_so_itself() -> None:
@@ -80,24 +81,6 @@ def test_records_are_counted() -> None:
     normaliser.add(packed, "otlp_logs", 0, 0, RECEIVED, logs(record("of.others"), record("trueup.nonsense")))
     assert packed.counts == {"records": 4, "events": 1, "foreign": 1}
     assert [d.reason for d in packed.dead_letters] == ["no_identity", "unknown_event"]
-
-
-lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b.replace(b"\n", b".")), max_size=40)
-
-
-@given(lines=st.dictionaries(st.integers(0, 3), lines), limit=st.integers(1, 200))
-def test_packing_keeps_every_line_in_order_within_the_limit(lines: dict[int, list[bytes]], limit: int) -> None:
-    packed: dict[int, list[bytes]] = {}
-    for partition, payload in pack(lines, limit):
-        parts = payload.split(b"\n")
-        assert len(payload) <= limit or len(parts) == 1
-        packed.setdefault(partition, []).extend(parts)
-    assert packed == {p: ls for p, ls in lines.items() if ls}
-
-
-def test_a_message_holds_no_more_events_than_positions_exist() -> None:
-    sizes = [payload.count(b"\n") + 1 for _, payload in pack({0: [b"x"] * (EVENTS_PER_MESSAGE + 1)}, 10**9)]
-    assert sizes == [EVENTS_PER_MESSAGE, 1]
 
 
 # --- dead letters --------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.described import described, is_name, unquoted
-from schemas.event import FIELDS, decode_message
+from schemas.event import HEAD
+from schemas.message import decode_message
 from schemas.words import Kind
 
 
@@ -49,5 +50,5 @@ def test_ids_and_names_of_attributes_are_names(text: str) -> None:
 def test_what_is_wrong_with_an_event_is_told_without_the_value(text: str) -> None:
     """Its second field is the kind."""
     with pytest.raises(msgspec.ValidationError) as caught:
-        decode_message(msgspec.json.encode([1, text, *[""] * (len(FIELDS) - 2)]))
-    assert unquoted(str(caught.value)) == "Invalid enum value ... - at `$[0][1]`"
+        decode_message(msgspec.json.encode([[*HEAD, [[1, text]]]]))
+    assert unquoted(str(caught.value)) == "Invalid enum value ... - at `$[0][9][0][1]`"

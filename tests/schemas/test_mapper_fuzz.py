@@ -9,12 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.contract import EVENTS
-from schemas.event import Event, decode_message, encode_line
+from schemas.event import Event
 from schemas.mapping.records import Limits, Mapper
 from schemas.mapping.table import JUDGEMENTS, ROWS
 from schemas.mapping.values import Rejected
+from schemas.message import decode_message, encode_line
 from schemas.otlp import LogRecord, Malformed, Record, Source, SpanEvent, SpanRecord
 from schemas.words import Reason
+from tests.events import payload_of
 from tests.otlp import NOW_NS, SPAN, TRACE
 from tests.schemas.mapped import RECEIVED
 
@@ -81,7 +83,7 @@ def test_a_record_becomes_events_that_the_log_takes_or_is_rejected(record: Recor
         assert found.reason in Reason
         assert found.detail or isinstance(record, Malformed)
         return
-    assert decode_message(b"\n".join(map(encode_line, found)) or encode_line(EVENT))
+    assert decode_message(payload_of(found or [EVENT]))
     for event in found:
         assert event.task_id or event.workflow
         assert len(encode_line(event)) < 100_000
@@ -97,7 +99,7 @@ def test_a_span_with_any_attributes_does_too(attributes: dict[str, Any], resourc
     """With good ids and times, so that the attributes are what decides."""
     record = SpanRecord(Source(resource), TRACE, SPAN, "", "n", NOW_NS, NOW_NS, True, attributes)
     found = mapped(record)
-    assert isinstance(found, Rejected) or decode_message(b"\n".join(map(encode_line, found)))
+    assert isinstance(found, Rejected) or decode_message(payload_of(found))
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -108,7 +110,7 @@ def test_a_log_record_with_any_attributes_does_too(name: str, data: st.DataObjec
     own = st.sampled_from([f.alias for f in model.model_fields.values()])
     said = data.draw(st.dictionaries(own, values, max_size=3) | attributes)
     found = mapped(LogRecord(Source({}), name, NOW_NS, TRACE, "", said))
-    assert isinstance(found, Rejected) or decode_message(b"\n".join(map(encode_line, found)))
+    assert isinstance(found, Rejected) or decode_message(payload_of(found))
 
 
 @given(record=records)

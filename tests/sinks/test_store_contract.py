@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from schemas.event import decode_message, encode_line, encode_message
+from schemas.message import decode_message, encode_line
 from schemas.rows import COUNTS, DeadLetter, Envelope, TaskRow, WindowKey, WindowRow
 from sinks.port import WRITE_ORDER, OpenTasks, Store
 from sinks.raw import raw_line, raw_row
-from tests.events import event
+from tests.events import event, payload_of
 
 HOSTILE = (
     "it's",
@@ -122,11 +122,15 @@ def test_an_event_comes_back_as_it_was_written(store: Store) -> None:
 
 
 def test_the_events_of_a_message_come_in_one_row_and_some_may_be_left_out(store: Store) -> None:
-    told = [event(task_id=name, event_id=name, name=text) for name, text in zip("abc", HOSTILE[3:], strict=False)]
-    store.write("events", [raw_row(0, 0, 2, *decode_message(encode_message(map(encode_line, told))), {1})])
-    assert store.events(0, dict.fromkeys("abc", 9_000)) == {"a": [(8_192, told[0])], "b": [], "c": [(8_194, told[2])]}
-    store.write("events", [raw_row(0, 0, 3, *decode_message(encode_message(map(encode_line, told))))])
-    assert (12_289, told[1]) in store.events(0, {"b": 99_999})["b"]
+    told = [event(task_id=name, event_id=str(n), name=HOSTILE[3 + n]) for n, name in enumerate("aabcc")]
+    pieces, text, _ = decode_message(payload_of(told))
+    assert [len(piece.events) for piece in pieces] == [2, 1, 2]
+    store.write("events", [raw_row(0, 0, 2, pieces, text, {1, 2})])
+    found = store.events(0, dict.fromkeys("abc", 9_000))
+    assert found == {"a": [(8_192, told[0])], "b": [], "c": [(8_195, told[3]), (8_196, told[4])]}
+    store.write("events", [raw_row(0, 0, 3, pieces, text)])
+    assert store.events(0, {"b": 99_999})["b"] == [(12_290, told[2])]
+    assert (12_289, told[1]) in store.events(0, {"a": 99_999})["a"]
 
 
 def test_partitions_know_nothing_of_each_other(store: Store) -> None:

@@ -9,7 +9,8 @@ import pytest
 from pipeline.config import Settings
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.folding import Arrival, Folding
-from schemas.event import EVENTS_PER_MESSAGE, TIME_END, encode_line, encode_message
+from schemas.event import EVENTS_PER_MESSAGE, TIME_END
+from schemas.message import encode_line, encode_message
 from sinks.memory import MemoryStore
 from tests.events import AT, event
 
@@ -40,7 +41,7 @@ def folded(*payloads: bytes) -> MemoryStore:
 
 @pytest.mark.parametrize("bad", [LATE, b"garbage", b"", b"[]", NESTED], ids=lambda bad: repr(bad[:20]))
 def test_a_bad_line_is_a_dead_letter_and_takes_no_neighbour_with_it(bad: bytes) -> None:
-    store = folded(encode_message([*GOOD[:2], bad, *GOOD[2:4], bad]), GOOD[4])
+    store = folded(encode_message([*GOOD[:2], bad, *GOOD[2:4], bad]), encode_message([GOOD[4]]))
     assert {(task, seq) for (_, task, _), (seq, _) in store.raw.items()} == {
         ("t0", 0), ("t1", 1), ("t2", 2), ("t3", 3), ("t4", EVENTS_PER_MESSAGE),
     }  # fmt: skip
@@ -56,11 +57,11 @@ def test_a_bad_line_is_a_dead_letter_and_takes_no_neighbour_with_it(bad: bytes) 
         b"garbage\nmore of it",
         NESTED,
         b'{"at":1,"abandon_after":1,"more":%b}' % NESTED,
-        GOOD[0] + b"\n" * EVENTS_PER_MESSAGE,
+        encode_message([GOOD[0], *[b""] * EVENTS_PER_MESSAGE]),
     ],
     ids=lambda payload: repr(payload[:20]),
 )
 def test_a_message_that_no_worker_made_is_one_dead_letter(payload: bytes) -> None:
-    store = folded(payload, GOOD[0])
+    store = folded(payload, encode_message([GOOD[0]]))
     assert list(store.dead_letters) == [("agent.actions", 0, 0, -1)]
     assert {offset: (e.events, e.dead) for (_, offset), e in store.envelopes.items()} == {0: (0, 1), 1: (1, 0)}
