@@ -149,6 +149,8 @@ def _head(workflow: int, case_type: str, trace: int) -> Event:
         input_tokens=None, output_tokens=None, cache_read_tokens=None, cache_write_tokens=None,
         reasoning_tokens=None, cost=None, cost_source="", value="", explicit=0, number=None, weight=0, flag=None,
         attributes={},
+        scope="",
+        response_id="",
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The canonical event: one thing that happened in, or was learnt about, one task.
 
 It is what travels on `agent.actions` (`schemas/message.py`) and becomes a row of `raw_events` (`sinks/raw.py`). Its
-last fields, HEAD, are what the events of a task have in common. Add a field before them, with a default.
+last fields, HEAD, are what the events of a task have in common. Add a field before them and without a default, since no
+store takes an event that lacks one, and let `schemas/message.py` fill it in for messages that are in the log already.
 """
 
 from __future__ import annotations
@@ -79,9 +80,9 @@ class Event(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=Tru
     """1 complaint, 0 none."""
     attributes: dict[str, str]
     """What else was allowed through by configuration; of a root span the profile of the task's input."""
-    scope: str = ""
+    scope: str
     """Instrumentation scope of a span: two of them may describe the same call."""
-    response_id: str = ""
+    response_id: str
     """Of a model call, the provider's id of the answer; of a tool call the id of the call."""
     task_id: str = UNTOLD
     """The task; empty for a cost or an outcome of a whole workflow."""
@@ -125,6 +126,7 @@ def link(trace_id: str, task_id: str, at: int) -> Event:
         trace_id=trace_id, span_id="", parent_id="", root=0, name="", error_type="", input_tokens=None,
         output_tokens=None, cache_read_tokens=None, cache_write_tokens=None, reasoning_tokens=None, cost=None,
         cost_source="", value=task_id, explicit=0, number=None, weight=0, flag=None, attributes={},
+        scope="", response_id="",
     )  # fmt: skip
 
 

@@ -42,15 +42,22 @@ def raw_row(
 ) -> bytes:
     """The row of a message, without the events whose indexes are left out. `text`: of `decode_message`."""
     if left_out:
-        kept = [each for each in enumerate(_events(pieces)) if each[0] not in left_out]
-        starts, text = [index for index, _ in kept], encode_message(encode_line(event) for _, event in kept)
-    else:
-        starts = [0, *accumulate(len(piece.events) for piece in pieces[:-1])]
+        events = enumerate(event for piece in pieces for event in piece.events)
+        return _one_by_one(partition, epoch, offset, [each for each in events if each[0] not in left_out])
+    starts = [0, *accumulate(len(piece.events) for piece in pieces[:-1])]
     return b"[%d,%d,%d,%b,%b]" % (partition, epoch, offset, _encode(starts), text)
 
 
-def _events(pieces: Sequence[Piece]) -> Iterator[Event]:
-    return (event for piece in pieces for event in piece.events)
+def in_our_words(line: bytes) -> bytes:
+    """The same row in JSON of our own: what somebody else wrote may be good, and yet not as ClickHouse reads it."""
+    row = decode_row(line)
+    events = [(seq % EVENTS_PER_MESSAGE, event) for seq, event in row.events()]
+    return _one_by_one(row.partition, row.epoch, row.offset, events)
+
+
+def _one_by_one(partition: int, epoch: int, offset: int, events: Sequence[tuple[int, Event]]) -> bytes:
+    starts, text = _encode([index for index, _ in events]), encode_message(encode_line(event) for _, event in events)
+    return b"[%d,%d,%d,%b,%b]" % (partition, epoch, offset, starts, text)
 
 
 def raw_line(partition: int, epoch: int, seq: int, line: bytes) -> bytes:

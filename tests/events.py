@@ -25,7 +25,7 @@ def event(event_id: str = "e", task_id: str = "t", **told: Any) -> Event:
         "trace_id": "t" * 32, "span_id": "s" * 16, "parent_id": "", "root": 0, "name": "", "error_type": "",
         "input_tokens": None, "output_tokens": None, "cache_read_tokens": None, "cache_write_tokens": None,
         "reasoning_tokens": None, "cost": None, "cost_source": "", "value": "", "explicit": 0, "number": None,
-        "weight": 0, "flag": None, "attributes": {},
+        "weight": 0, "flag": None, "attributes": {}, "scope": "", "response_id": "",
     }  # fmt: skip
     values = {**nothing, "task_id": task_id, "event_id": event_id, **told}
     return Event(event_hash(event_id), **{**values, "kind": Kind(values["kind"])})

@@ -255,6 +255,7 @@ class Mapper:
             trace_id=trace_id, span_id="", parent_id="", root=0, name="", error_type="", input_tokens=None,
             output_tokens=None, cache_read_tokens=None, cache_write_tokens=None, reasoning_tokens=None,
             cost=None, cost_source="", value="", explicit=0, number=None, weight=0, flag=None, attributes={},
+            scope="", response_id="",
         )  # fmt: skip
 
     def _time(self, nanoseconds: int, received: int) -> int:

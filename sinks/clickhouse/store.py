@@ -13,8 +13,8 @@ from schemas.rows import TASK_COLUMNS, WINDOW_COLUMNS, DeadLetter, Envelope, Rep
 from schemas.words import TaskStatus
 from sinks.clickhouse.client import Asked, insert_lines, insert_raw_statement, insert_statement, select_lines
 from sinks.clickhouse.connection import Connection
-from sinks.port import Barred, OpenTasks, Stored
-from sinks.raw import decode_raw
+from sinks.port import Barred, OpenTasks, Refused, Stored
+from sinks.raw import decode_raw, in_our_words
 
 RAW_COLUMNS = ("partition", "epoch", "seq", *FIELDS)
 
@@ -104,6 +104,14 @@ class ClickHouseStore:
     def write(self, table: str, lines: Sequence[bytes]) -> None:
         if not lines:
             return
+        try:
+            self._insert(table, lines)
+        except Refused:
+            if table != "events":
+                raise
+            self._insert(table, list(map(in_our_words, lines)))
+
+    def _insert(self, table: str, lines: Sequence[bytes]) -> None:
         with self._client() as client:
             statement = self._statements.get(table)
             if statement is None:

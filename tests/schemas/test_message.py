@@ -138,6 +138,12 @@ def test_an_event_that_no_column_holds_or_no_window_counts_is_refused(changes: d
         decode_message(whole(line(), line(**changes)))
 
 
+def test_an_event_that_lacks_a_field_is_refused() -> None:
+    """ClickHouse would refuse it, and with it everything that is written with it."""
+    with pytest.raises(msgspec.ValidationError, match="of at least length"):
+        decode_message(whole(line()[:-7] + b"]]]"))
+
+
 NO_EVENTS = msgspec.json.encode([*HEAD, []])
 
 

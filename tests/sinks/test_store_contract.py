@@ -133,6 +133,25 @@ def test_the_events_of_a_message_come_in_one_row_and_some_may_be_left_out(store:
     assert (12_289, told[1]) in store.events(0, {"a": 99_999})["a"]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (b",7,null", b",-0,null"),
+        (b",", b" ,\n\t "),
+        (b'"name"', b'"\\u006eame\\u0000\\/\\ud83d\\ude00"'),
+        (b'{"k":"v"}', b'{"k":"u","":"w","k":"v"}'),
+    ],
+    ids=["zero", "spaces", "escapes", "keys told twice"],
+)
+def test_what_somebody_else_wrote_as_json_comes_back_as_we_read_it(store: Store, ours: bytes, theirs: bytes) -> None:
+    told = [event(task_id="a", event_id=str(n), name="name", weight=7, attributes={"k": "v"}) for n in range(3)]
+    payload = payload_of(told)
+    assert ours in payload
+    pieces, text, _ = decode_message(payload.replace(ours, theirs))
+    store.write("events", [raw_row(0, 0, 2, pieces, text)])
+    assert store.events(0, {"a": 9_000})["a"] == [(8_192 + n, e) for n, e in enumerate(pieces[0].events)]
+
+
 def test_partitions_know_nothing_of_each_other(store: Store) -> None:
     store.write("tasks", [task("a", 7, 1, status="open").line()])
     store.write("windows", [window(8).line(1, 0)])
