@@ -105,13 +105,17 @@ class Worker:
 
     async def send_on(self, events: dict[int, list[Event]]) -> None:
         """Send events to their partitions of `agent.actions`; return when Kafka has them."""
-        await self.send_actions({partition: [*map(parted, some)] for partition, some in events.items()})
+        if events:
+            await self.send_actions({partition: [*map(parted, some)] for partition, some in events.items()})
 
     async def send_actions(self, parts: dict[int, list[Parted]]) -> None:
         """The same of encoded events."""
-        limit = self.settings.kafka.message_bytes
-        messages = [(p, payload) for p, some in parts.items() for payload in encode_messages(some, limit)]
+        messages = await asyncio.to_thread(self._packed, parts)
         await kafka.delivered([await self._actions.send(value=payload, partition=p) for p, payload in messages])
+
+    def _packed(self, parts: dict[int, list[Parted]]) -> list[tuple[int, bytes]]:
+        limit = self.settings.kafka.message_bytes
+        return [(p, payload) for p, some in parts.items() for payload in encode_messages(some, limit)]
 
     async def land(self, stream: Any, events: Sequence[Any]) -> None:
         """Dead letters of the first stage become rows."""
