@@ -17,8 +17,6 @@ from schemas.words import ACTIONS, Kind
 EVENTS_PER_MESSAGE = 4096
 """`seq` = offset * 4096 + index: the position of an event in its partition's log."""
 
-SCHEMA_VERSION = 1
-
 BY_TRACE = "trace"
 """The `task_source` of an event that names no task: its trace stands for one until the task is known."""
 
