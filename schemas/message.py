@@ -7,6 +7,7 @@ what each of them tells besides. The `seq` of an event says how many events of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from schemas.event import EVENTS_PER_MESSAGE, FIELDS, HEAD, UNTOLD, Event
 from schemas.units import UINT64_MAX
 from schemas.words import CostCategory, Intervention, Kind, Outcome, Verdict
 
+MOST_BYTES = 32 * 1024 * 1024
+"""Of the pieces that a bad line is taken apart into: each has the whole head."""
 NOT_EVENTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: bytes that are no events, or nested without end."""
 
@@ -41,6 +44,14 @@ class Decoded(NamedTuple):
     pieces: Sequence[Piece]
     text: bytes
     events: int
+
+
+class Wrong(NamedTuple):
+    """What of a message is no event."""
+
+    why: str
+    line: bytes
+    """The event in a piece of its own, or whatever is between two line breaks."""
 
 
 class Parted(NamedTuple):
@@ -126,27 +137,34 @@ def decode_message(payload: bytes) -> Decoded:
         return _checked(text)
 
 
-def decode_lines(payload: bytes) -> tuple[Decoded, dict[int, str]]:
-    """Of a message that `decode_message` refuses what it holds all the same, and line -> what is wrong.
+def decode_each(payload: bytes) -> tuple[Decoded, dict[int, Wrong]]:
+    """Of a message that `decode_message` refuses what it holds all the same, and index -> what is wrong.
 
-    Raises one of NOT_EVENTS for a message without a single good line, or of more lines than events are allowed.
+    Raises one of NOT_EVENTS for a message without a single good event, or of more than are allowed.
     """
-    lines = lines_of(payload)
+    lines = [single for line in payload.removeprefix(b"[").removesuffix(b"]").split(_BETWEEN) for single in _each(line)]
     if len(lines) > EVENTS_PER_MESSAGE:
-        raise msgspec.ValidationError(f"{len(lines)} lines in a message; it must hold 1 to {EVENTS_PER_MESSAGE}")
+        raise msgspec.ValidationError(f"{len(lines)} events in a message; it must hold 1 to {EVENTS_PER_MESSAGE}")
     good: list[bytes] = []
-    wrong: dict[int, str] = {}
+    wrong: dict[int, Wrong] = {}
     for index, line in enumerate(lines):
         try:
-            good.append(decode_message(b"[%b]" % line).text[1:-1])
+            good.append(decode_message(encode_message([line])).text[1:-1])
         except NOT_EVENTS as error:
-            wrong[index] = str(error)
+            wrong[index] = Wrong(str(error), line)
     return decode_message(encode_message(good)), wrong
 
 
-def lines_of(payload: bytes) -> list[bytes]:
-    """The encoded pieces of a message, whatever they are."""
-    return payload.removeprefix(b"[").removesuffix(b"]").split(_BETWEEN)
+def _each(line: bytes) -> list[bytes]:
+    """The events of a line, each in a piece of its own; the line itself if it is no piece."""
+    with suppress(*NOT_EVENTS):
+        values = msgspec.json.decode(line, type=list[msgspec.Raw])
+        if len(values) > len(HEAD):
+            head = b",".join(map(bytes, values[: len(HEAD)]))
+            events = msgspec.json.decode(values[len(HEAD)], type=list[msgspec.Raw])
+            if events and len(head) * len(events) < MOST_BYTES:
+                return [_line(head, bytes(event)) for event in events]
+    return [line]
 
 
 def _checked(text: bytes) -> Decoded:

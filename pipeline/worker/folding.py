@@ -23,7 +23,7 @@ from pipeline.worker.breaker import Breaker
 from pipeline.worker.patient import Patient
 from schemas.described import unquoted
 from schemas.event import EVENTS_PER_MESSAGE, Event, partition_of
-from schemas.message import NOT_EVENTS, decode_lines, decode_message, lines_of
+from schemas.message import NOT_EVENTS, decode_each, decode_message
 from schemas.rows import DeadLetter
 from schemas.words import Reason
 from sinks.port import Snapshot, Store, Stored, write
@@ -193,13 +193,12 @@ class Folding:
             return self._saved(arrival, str(error))
 
     def _saved(self, arrival: Arrival, why: str) -> tuple[Message, list[bytes]]:
-        """What is good of a message that cannot be decoded as a whole; each other line of it is a dead letter."""
+        """What is good of a message that cannot be decoded as a whole; whatever else it holds is dead letters."""
         try:
-            decoded, wrong = decode_lines(arrival.payload)
+            decoded, wrong = decode_each(arrival.payload)
         except NOT_EVENTS:
             return Message(arrival.offset, arrival.received, dead=1), [self._dead(arrival, -1, why, arrival.payload)]
-        lines = lines_of(arrival.payload)
-        dead = [self._dead(arrival, index, why, lines[index]) for index, why in wrong.items()]
+        dead = [self._dead(arrival, index, *what) for index, what in wrong.items()]
         return Message(arrival.offset, arrival.received, *decoded, dead=len(dead)), dead
 
     def _dead(self, arrival: Arrival, index: int, why: str, payload: bytes) -> bytes:

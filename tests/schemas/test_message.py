@@ -14,7 +14,7 @@ from schemas.event import EVENTS_PER_MESSAGE, HEAD, Event
 from schemas.message import (
     NOT_EVENTS,
     Decoded,
-    decode_lines,
+    decode_each,
     decode_message,
     encode_line,
     encode_message,
@@ -153,7 +153,7 @@ NO_EVENTS = msgspec.json.encode([*HEAD, []])
     ids=lambda payload: repr(payload[:12]),
 )
 def test_what_is_no_event_is_refused(payload: bytes) -> None:
-    for decode in (decode_message, decode_lines):
+    for decode in (decode_message, decode_each):
         with pytest.raises(NOT_EVENTS):
             decode(payload)
 
@@ -166,16 +166,36 @@ def test_a_piece_without_events_is_refused_beside_others() -> None:
 def test_good_lines_of_a_bad_message_are_as_if_they_had_come_alone() -> None:
     good = [line(task_id=f"T-{n}") for n in range(3)]
     later = line(task_id="T-3")[:-3] + b',"new"]]]'
-    decoded, wrong = decode_lines(whole(good[0], line(at=-1), b"garbage", *good[1:], NO_EVENTS, later))
+    decoded, wrong = decode_each(whole(good[0], line(at=-1), b"garbage", *good[1:], NO_EVENTS, later))
     assert decoded == decode_message(whole(*good, line(task_id="T-3")))
     assert wrong.keys() == {1, 2, 5}
-    assert "Expected `int` >= 0" in wrong[1]
-    assert "malformed" in wrong[2]
+    assert "Expected `int` >= 0" in wrong[1].why
+    assert "malformed" in wrong[2].why
+    assert [wrong[index].line for index in (2, 5)] == [b"garbage", NO_EVENTS]
 
 
-def test_nothing_is_saved_of_a_message_with_too_many_lines() -> None:
-    with pytest.raises(msgspec.ValidationError, match="4097 lines in a message; it must hold 1 to 4096"):
-        decode_lines(whole(line(), *[b""] * EVENTS_PER_MESSAGE))
+def test_a_bad_event_takes_none_with_it_of_those_that_it_has_something_in_common_with() -> None:
+    told = [msgspec.structs.replace(EVENT, at=EVENT.at + n) for n in range(4)]
+    payload = payload_of(told).replace(b"%d,%d" % (told[2].at, EVENT.start), b'"noon",%d' % EVENT.start)
+    (pieces, _, number), wrong = decode_each(payload_of([EVENT])[:-1] + b",\n" + payload[1:])
+    assert ([event for piece in pieces for event in piece.events], number) == ([EVENT, *told[:2], told[3]], 4)
+    assert wrong.keys() == {3}
+    assert wrong[3].line == encode_line(told[2]).replace(
+        b"%d,%d" % (told[2].at, EVENT.start), b'"noon",%d' % EVENT.start
+    )
+
+
+def test_a_line_that_would_be_very_large_when_it_is_taken_apart_stays_whole() -> None:
+    head = [*HEAD[:-1], "x" * 20_000]
+    bomb = msgspec.json.encode([*head, [*[[1]] * 4_000]])
+    (_, _, number), wrong = decode_each(whole(line(), bomb))
+    assert (number, wrong.keys(), wrong[1].line) == (1, {1}, bomb)
+
+
+def test_nothing_is_saved_of_a_message_with_too_many_events() -> None:
+    for more in ([b""] * EVENTS_PER_MESSAGE, [msgspec.json.encode([*HEAD, [1] * EVENTS_PER_MESSAGE])]):
+        with pytest.raises(msgspec.ValidationError, match="4097 events in a message; it must hold 1 to 4096"):
+            decode_each(whole(line(), *more))
 
 
 @pytest.mark.parametrize(
