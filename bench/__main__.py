@@ -41,7 +41,7 @@ def main() -> int:
     size = QUICK if given.quick else FULL
     report = Report(given.seed, given.open_tasks, machine(), [_load()])
     measure: dict[str, Callable[[], Measured]] = {
-        "fold": lambda: fold.run(given.events or size.events, given.open_tasks, given.seed),
+        "fold": lambda: fold.run(given.events or size.events, given.open_tasks, given.seed, given.per_message),
         "hops": lambda: hops.run(size.spans, given.open_tasks, given.seed),
         "plain": lambda: plain.run(size.plain, given.open_tasks, given.seed),
         "latency": lambda: latency.run(SPANS_PER_SECOND, size.seconds, given.seed),
@@ -78,6 +78,9 @@ def _options() -> argparse.Namespace:
     options.add_argument("--output", choices=("table", "json"), default="table")
     options.add_argument("--only", action="append", choices=NAMES, help="one benchmark; may be given again")
     options.add_argument("--events", type=int, help="events of the fold")
+    options.add_argument(
+        "--per-message", type=int, default=fold.EVENTS_PER_MESSAGE, help="events of the fold in a message"
+    )
     options.add_argument("--open-tasks", type=int, default=5_000, help="tasks under way at a time, on average")
     options.add_argument("--assigned-tasks", type=int, help="open tasks that a worker loads when it is assigned all")
     options.add_argument("--rounds", type=int, help="how often the fold and the plain application take turns")

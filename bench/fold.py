@@ -16,7 +16,7 @@ from schemas.units import MICRO
 from sinks.clickhouse.audit import audit
 
 EVENTS_PER_MESSAGE = 2_400
-"""What the normaliser packs when it has much to do: in `bench.hops` 2,424 on average, in half of them over 3,100."""
+"""About what the normaliser packs when it has much to do, on average: `bench.hops` tells."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Result:
     audit_differences: int = -1
     landed: int = 0
     """Distinct events in ClickHouse at the end."""
+    events_per_message: int = 0
+    """Of `agent.actions`, on average."""
 
 
 class Backlog:
@@ -59,7 +61,7 @@ class Backlog:
         return {TopicPartition(topic, partition): len(upto) - 1 for partition, upto in self._upto.items()}
 
 
-def run(events: int, open_tasks: int, seed: int) -> Result:
+def run(events: int, open_tasks: int, seed: int, per_message: int = EVENTS_PER_MESSAGE) -> Result:
     """Measure it."""
     with Lab() as lab:
         topic, backlog = lab.settings.kafka.actions_topic, Backlog()
@@ -67,7 +69,7 @@ def run(events: int, open_tasks: int, seed: int) -> Result:
 
         def sent() -> Iterator[tuple[int, bytes]]:
             partitions = lab.settings.kafka.partitions
-            for partition, n, payload in messages(work.events(), events, partitions, EVENTS_PER_MESSAGE):
+            for partition, n, payload in messages(work.events(), events, partitions, per_message):
                 backlog.add(partition, n)
                 yield partition, payload
 
@@ -101,4 +103,10 @@ def _result(lab: Lab, events: int, seconds: float, before: Usage, after: Usage) 
 def finish(lab: Lab, result: Result) -> Result:
     """The result with what an audit of ClickHouse finds."""
     found = audit(lab.client)
-    return Result(**{**vars(result), "audit_differences": found.total, "landed": found.events})
+    per_message = lab.client.command("SELECT round(avg(events)) FROM envelopes WHERE events > 0")
+    told = {
+        "audit_differences": found.total,
+        "landed": found.events,
+        "events_per_message": int(float(str(per_message))),
+    }
+    return Result(**{**vars(result), **told})

@@ -15,7 +15,6 @@ from bench.plain import Plain
 
 MIB = 2**20
 
-
 Measured = Result | Plain | Latency | Assigned
 
 
@@ -49,9 +48,14 @@ class Report:
         turns = zip(self.fold, self.plain, strict=False)
         return [round(fold.per_second / plain.per_second, 1) for fold, plain in turns]
 
+    @property
+    def ratio(self) -> float | None:
+        """The median of them; None without both."""
+        return round(median(self.ratios), 1) if self.ratios else None
+
     def document(self) -> dict[str, object]:
         """For JSON."""
-        return {**asdict(self), "ratios": self.ratios, "ratio": median(self.ratios) if self.ratios else None}
+        return {**asdict(self), "ratios": self.ratios, "ratio": self.ratio}
 
     def lines(self) -> list[str]:
         """For people."""
@@ -64,9 +68,9 @@ class Report:
                 _row("plain Faust application, three windowed tables", f"{plain.per_second:,} events/s"),
                 _row("  CPU per million events", _cpu(plain.cpu_per_million)),
             ]
-        if self.ratios:
+        if self.ratio is not None:
             lines += [
-                _row("fold / plain, median", f"{median(self.ratios)}x"),
+                _row("fold / plain, median", f"{self.ratio}x"),
                 _row("  turn by turn", ", ".join(f"{ratio}x" for ratio in self.ratios)),
             ]
         for result in self.hops:
@@ -99,6 +103,7 @@ def _throughput(name: str, result: Result) -> list[str]:
     return [
         _row(name, f"{result.per_second:,} events/s"),
         _row("  events, seconds", f"{result.events:,} in {result.seconds} s"),
+        _row("  events a message of agent.actions, on average", f"{result.events_per_message:,}"),
         _row("  CPU per million events", _cpu(result.cpu_per_million)),
         _row("  worker's peak memory", f"{result.worker_peak_bytes // MIB:,} MiB"),
         _row("  landed, audit differences", f"{result.landed:,}, {result.audit_differences}"),

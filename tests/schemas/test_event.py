@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from schemas.event import FIELDS, HEAD, event_hash, partition_of
+from schemas.message import Piece
 
 
 def test_hashes_and_partitions_are_the_same_everywhere_and_for_ever() -> None:
@@ -21,4 +22,4 @@ def test_tasks_spread_over_the_partitions() -> None:
 
 def test_what_events_have_in_common_is_at_their_end() -> None:
     assert FIELDS[-len(HEAD) :] == HEAD
-    assert HEAD[0] == "task_id"
+    assert Piece.__struct_fields__ == (*HEAD, "events")
