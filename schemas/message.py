@@ -108,11 +108,11 @@ def encode_messages(parts: Iterable[Parted], limit: int) -> Iterator[bytes]:
     for head, rests in pieces.items():
         begun = False
         for rest in rests:
-            grows = len(rest) + 1 + (0 if begun else len(head) + _ROOM)
+            grows = len(rest) + (1 if begun else len(head) + _ROOM)
             if events and (size + grows > limit or events == EVENTS_PER_MESSAGE):
                 yield encode_message([_line(*line) for line in lines])
                 lines, size, events, begun = [], 0, 0, False
-                grows = len(rest) + 1 + len(head) + _ROOM
+                grows = len(rest) + len(head) + _ROOM
             if not begun:
                 lines.append([head])
                 begun = True

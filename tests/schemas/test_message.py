@@ -66,7 +66,7 @@ def test_a_message_is_within_the_limit_or_one_event_and_full(told: list[Event], 
     payloads = list(encode_messages(map(parted, told), limit))
     assert all(len(payload) <= limit or len(told_in(payload)) == 1 for payload in payloads)
     for one, after in pairwise(payloads):
-        assert len(one) + len(encode_line(told_in(after)[0])) > limit - len(",\n[]")
+        assert len(one) + len(encode_line(told_in(after)[0])) > limit - len(",\n")
 
 
 def test_what_events_have_in_common_is_told_once() -> None:
