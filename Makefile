@@ -6,7 +6,7 @@ VENV := .venv
 TRUEUP := $(VENV)/bin/trueup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up demo kafka test long check chaos bench clean
+.PHONY: help setup lock up demo kafka test long properties check chaos bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ test: setup  ## every test this machine has the components for
 
 long: setup  ## what takes too long for every run: 120,000 damaged records, very many schedules, all on Apache Kafka
 	@$(VENV)/bin/python -m pytest $(PYTEST) -m long
+
+properties: setup  ## every property with a thousand new examples
+	@$(VENV)/bin/python -m pytest $(PYTEST) -m "hypothesis and not long" --hypothesis-profile thorough
 
 check: setup  ## format, lint, types, layers, dependencies
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports && $(VENV)/bin/deptry .

@@ -18,6 +18,8 @@ from pipeline.reach import trouble
 
 LEAST_RETENTION_MS = 86_400_000
 """A day: what is shorter is lost in the first outage that lasts over a night."""
+BATCH_BYTES = 1_024
+"""Kafka's limit is of a record batch: what it has besides the message (its header, the key, record headers)."""
 LAG_SECONDS = 60.0
 """Age of the oldest message that the group has not handled, from which on it is behind."""
 
@@ -70,7 +72,7 @@ def _fault(settings: Settings, config: dict[str, str]) -> tuple[str, str] | None
         return "it is compacted, which removes events", "set cleanup.policy=delete"
     if 0 <= int(config.get("retention.ms", -1)) < LEAST_RETENTION_MS:
         return "an outage that lasts longer loses events", "set retention.ms to a day or more"
-    if int(config.get("max.message.bytes", 2**31)) < settings.kafka.message_bytes:
+    if int(config.get("max.message.bytes", 2**31)) < settings.kafka.message_bytes + BATCH_BYTES:
         return "it takes no message as large as kafka.message_bytes", "raise max.message.bytes, or lower the other"
     return None
 

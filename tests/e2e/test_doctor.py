@@ -112,7 +112,7 @@ def test_a_topic_that_is_not_there_and_another_number_of_partitions_are_faults(r
     [
         ("retention.ms", "3600000", "2 partitions, kept for 1h; an outage that lasts longer loses events"),
         ("cleanup.policy", "compact", "it is compacted, which removes events"),
-        ("max.message.bytes", "100000", "it takes no message as large as kafka.message_bytes"),
+        ("max.message.bytes", "900000", "it takes no message as large as kafka.message_bytes"),
     ],
 )
 def test_a_topic_that_would_lose_events_is_a_fault(apache: Rig, name: str, value: str, finding: str) -> None:
