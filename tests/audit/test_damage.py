@@ -209,6 +209,16 @@ def test_an_unreadable_message_that_nobody_kept_is_named(damaged: World) -> None
     assert found.dead_letters == before.dead_letters - 1
 
 
+def test_a_dead_letter_written_twice_stands_for_no_other(damaged: World) -> None:
+    ((partition, offset),) = damaged.rows("SELECT partition, offset FROM dead_letter_rows ORDER BY 1, 2 LIMIT 1")
+    one = f"partition = {partition} AND offset = {offset}"
+    damaged.client.command("SYSTEM STOP MERGES dead_letter_rows")
+    damaged.insert("dead_letter_rows", {"received": "received"}, one)
+    damaged.insert("envelope_rows", {"events": "2", "dead": "2"}, one)
+    assert damaged.rows(f"SELECT count() FROM dead_letter_rows WHERE {one}") == [(2,)]
+    assert damaged.audit().differences == [Difference("dead_letter", partition, (str(offset),), "dead", "1", "2")]
+
+
 def test_more_differences_than_are_told_are_all_counted(damaged: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinks.clickhouse.audit.DETAIL", 2)
     damaged.insert("window_rows", {"seq": "seq + 1", "actions": "actions + 1"}, "1")

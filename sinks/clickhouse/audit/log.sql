@@ -46,7 +46,7 @@ landed AS (
 ),
 
 unreadable AS (
-    SELECT partition, offset, count() AS letters
+    SELECT partition, offset, uniqExact(topic, index) AS letters
     FROM dead_letter_rows
     WHERE partition IN {partitions:Array(UInt16)} AND reason = 'not_an_action_message'
     GROUP BY partition, offset
