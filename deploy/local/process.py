@@ -25,6 +25,10 @@ class StartError(RuntimeError):
     """A server of the local stack did not start. The text says what, why and the fix."""
 
 
+class PortTaken(StartError):
+    """Nothing can listen there: another process does, or the host has no such address."""
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that nothing listens on now; another process may still take it first."""
     with socket.socket() as probe:
@@ -34,7 +38,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def require_free_port(server: str, host: str, port: int, fix: str) -> None:
-    """Raise StartError if `server` could not listen on `host` and `port` now; port 0 is always free.
+    """Raise PortTaken if `server` could not listen on `host` and `port` now; port 0 is always free.
 
     `fix` says what to do about it, for example "choose another with --port".
     """
@@ -44,7 +48,7 @@ def require_free_port(server: str, host: str, port: int, fix: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             why = "another process has that port" if error.errno == errno.EADDRINUSE else error.strerror
-            raise StartError(f"{server} cannot listen on {host}:{port}: {why}. Fix: {fix}.") from error
+            raise PortTaken(f"{server} cannot listen on {host}:{port}: {why}. Fix: {fix}.") from error
 
 
 class ChildProcess:

@@ -12,14 +12,14 @@ def code_of(error: Exception) -> int | None:
     """The exit code of an error that we expect; None for a defect of ours."""
     from kafka.errors import KafkaError
 
-    from deploy.local.process import StartError
+    from deploy.local.process import PortTaken, StartError
     from pipeline.config import ConfigError
     from pipeline.kafka import Unreachable
     from pipeline.replay.land import Stalled
     from pipeline.replay.send import BadFile
     from sinks.port import Refused, Transient
 
-    if isinstance(error, ConfigError | BadFile | Refused):
+    if isinstance(error, ConfigError | BadFile | Refused | PortTaken):
         return USAGE
     if isinstance(error, Unreachable | Transient | Stalled | StartError | KafkaError):
         return UNDECIDED

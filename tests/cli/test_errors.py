@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from deploy.local.process import StartError
+from deploy.local.process import PortTaken, StartError
 from pipeline.cli import exits
 from pipeline.config import ConfigError
 from pipeline.kafka import Unreachable
@@ -37,6 +37,7 @@ def request_file(tmp_path: Path) -> str:
         (Unable("x"), 3),
         (Stalled("x"), 3),
         (KafkaTimeoutError("x"), 3),
+        (PortTaken("x"), 2),
         (StartError("x"), 3),
         (ValueError("x"), None),
         (KeyError("x"), None),

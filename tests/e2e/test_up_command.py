@@ -118,7 +118,7 @@ def test_a_port_of_health_that_is_taken_is_told_with_its_setting(
     up: Callable[..., Terminal], folder: Path, taken: str, name: str, part: str, setting: str
 ) -> None:
     shown = up(**{name: taken})
-    assert shown.wait() == 3
+    assert shown.wait() == 2
     assert shown.written.splitlines()[1:] == [
         f"trueup: The {part} cannot listen on 127.0.0.1:{taken}: another process has that port. "
         f"Fix: end that process, or set {setting} to another port ({name}), 0 for a free one."
