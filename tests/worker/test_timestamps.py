@@ -22,7 +22,7 @@ from schemas.rows import DeadLetter, Replay
 from sinks.memory import MemoryStore
 from tests.otlp import NOW_NS, span, traces
 
-WORKER = Worker(Settings(), MemoryStore())
+SETTINGS = Settings()
 NOW_MS = NOW_NS // 1_000_000
 
 
@@ -33,7 +33,7 @@ def dead_letter(milliseconds: int) -> DeadLetter:
         value=traces(span(traceId="")),
     )  # fmt: skip
     packed = Packed()
-    WORKER._normalise(packed, [SimpleNamespace(message=message)])
+    Worker(SETTINGS, MemoryStore())._normalise(packed, [SimpleNamespace(message=message)])
     (dead,) = packed.dead_letters
     return dead
 
