@@ -10,6 +10,8 @@ from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
+from deploy.local.process import free_port
+
 Result = TypeVar("Result")
 HOST = "127.0.0.1"
 _CHUNK = 64 * 1024
@@ -68,7 +70,7 @@ class Proxy:
     """Forwards one port to another. Made by `Network.proxy`; thread-safe."""
 
     def __init__(self, target: int, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext | None) -> None:
-        self.port = 0
+        self.port = free_port(HOST)
         self.sent = 0
         """Bytes that clients have sent."""
         self.cuts = 0
@@ -110,7 +112,6 @@ class Proxy:
         self._delay, self._cuts_left, self._answer = 0.0, 0, None
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, HOST, self.port, ssl=self._context)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def _refuse(self) -> None:
         if self._server is not None:

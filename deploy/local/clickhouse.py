@@ -19,7 +19,7 @@ from typing import Self
 import deploy
 from deploy.local.clickhouse_config import DEFAULT_USER, Account
 from deploy.local.clickhouse_engine import STOP_SECONDS, serve
-from deploy.local.process import ChildProcess, StartError, require_free_port
+from deploy.local.process import ChildProcess, StartError, free_port, require_free_port
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8123
@@ -29,7 +29,7 @@ _START_SECONDS = 60.0
 class ClickHouse:
     """A ClickHouse server as a child process: `with ClickHouse() as ch: ch.url`.
 
-    With `port` 0 the system chooses a free one. Without `data`, the databases are in a temporary folder
+    With `port` 0 a free one is chosen, and kept. Without `data`, the databases are in a temporary folder
     that is removed at the stop. `threads` is the `max_threads` of a query. StartError if it cannot start.
     """
 
@@ -58,6 +58,7 @@ class ClickHouse:
     def start(self) -> Self:
         """Start and wait until the server accepts queries."""
         _require_port(self.host, self.port)
+        self.port = self.port or free_port(self.host)
         # -P: a folder named `deploy` in the working directory must not be taken for this package.
         command = [sys.executable, "-P", "-m", "deploy.local.clickhouse"]
         command += ["--host", self.host, "--port", str(self.port)]
@@ -68,8 +69,7 @@ class ClickHouse:
         root = str(Path(deploy.__path__[0]).parent)
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = ChildProcess("ClickHouse", command, {**os.environ, "PYTHONPATH": path})
-        ready = self._process.wait_for_line(r"is ready at \S+:(\d+),", _START_SECONDS)
-        self.port = int(ready[1])
+        self._process.wait_for_line(r"is ready at \S+:\d+,", _START_SECONDS)
         return self
 
     def stop(self) -> None:

@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from typing import Self
 from deploy.kafka import credentials as kafka_credentials
 from deploy.kafka.distribution import Distribution, fetch, locate
 from deploy.kafka.properties import HOST, Node, broker_properties
-from deploy.local.process import ChildProcess, require_free_port
+from deploy.local.process import ChildProcess, free_port, require_free_port
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -203,25 +202,16 @@ def prepare() -> Distribution:
 
 
 def _nodes(brokers: int, port: int, directory: Path) -> list[Node]:
-    free = _free_ports(3 * brokers)
     return [
         Node(
             id=index + 1,
-            client_port=port + index if port else free[3 * index],
-            broker_port=free[3 * index + 1],
-            controller_port=free[3 * index + 2],
+            client_port=port + index if port else free_port(HOST),
+            broker_port=free_port(HOST),
+            controller_port=free_port(HOST),
             directory=directory / f"broker-{index + 1}",
         )
         for index in range(brokers)
     ]
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

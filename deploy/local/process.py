@@ -14,11 +14,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from random import SystemRandom
 from typing import NoReturn
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _TAIL_LINES = 40
+PORTS = range(10_000, 32_000)
+"""Where a server may listen: below the ports that systems give to outgoing connections, by default from 32768 on.
+
+Of those, any connection may take the one that a server is about to have, or has when it is back.
+"""
+_turn = count(SystemRandom().randrange(len(PORTS)))
 
 
 class StartError(RuntimeError):
@@ -30,11 +38,15 @@ class PortTaken(StartError):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nothing listens on now; another process may still take it first."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nothing has now, and that this function gives once; another process may still take it first.
+
+    It is one of PORTS. StartError if none of them is free.
+    """
+    for port in (PORTS[next(_turn) % len(PORTS)] for _ in PORTS):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise StartError(f"no port of {host} is free from {PORTS[0]} to {PORTS[-1]}. Fix: end what has them.")
 
 
 def require_free_port(server: str, host: str, port: int, fix: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from deploy.local.process import ChildProcess, StartError, free_port, require_free_port
+from deploy.local.process import PORTS, ChildProcess, StartError, free_port, require_free_port
 
 Eventually = Callable[[Callable[[], bool]], None]
 
@@ -101,6 +101,16 @@ def test_a_free_port_can_be_bound_and_a_taken_one_is_refused() -> None:
         pytest.raises(StartError, match=f"The server cannot listen on 127.0.0.1:{port}.*Fix: choose another"),
     ):
         require_free_port("The server", "127.0.0.1", port, "choose another")
+
+
+def test_a_free_port_is_given_once_and_is_none_that_an_outgoing_connection_may_get() -> None:
+    given = [free_port() for _ in range(200)]
+    assert len(set(given)) == len(given)
+    assert set(given) <= set(PORTS)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(20):
+            with socket.create_connection(server.getsockname()) as connection:
+                assert connection.getsockname()[1] not in PORTS
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
