@@ -176,6 +176,11 @@ class LimitSettings(Section):
     tokens: int = Field(
         _LIMITS.tokens, ge=1, le=10**12, description="tokens of one call, of each kind; more is taken for not told"
     )
+    task_events: int = Field(
+        100_000,
+        ge=1,
+        description="spans of a task, and as many again of claims, verdicts and what else judges it",
+    )
     dead_share: float = Field(
         0.5, gt=0, le=1, description="part of a partition's latest records that may be bad; 1: the worker never stops"
     )

@@ -110,6 +110,7 @@ class Reason(StrEnum):
     TIME_OUT_OF_RANGE = "time_out_of_range"
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_AN_ACTION_MESSAGE = "not_an_action_message"
+    TASK_FULL = "task_full"
 
 
 DIMENSIONS = (

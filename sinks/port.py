@@ -1,8 +1,8 @@
 """The port between the fold and what keeps its rows.
 
 Writes are absolute rows, so each may be repeated. The order in which a snapshot is written and rows
-are loaded is what makes replays and stale owners harmless (`docs/decisions/0002-snapshots.md`): raw
-events, windows, tasks, dead letters, envelopes; and back tasks before windows.
+are loaded is what makes replays and stale owners harmless (`docs/decisions/0002-snapshots.md`): dead
+letters, raw events, windows, tasks, envelopes; and back tasks before windows.
 
 Every method may block. Transient means: nothing is known about what was written, try the same again.
 """
@@ -42,6 +42,16 @@ class Refused(Exception):
     """The store will never take this: a defect of ours or of its schema. Retrying cannot help."""
 
 
+class Surplus(NamedTuple):
+    """An event that its task has no room for."""
+
+    partition: int
+    seq: int
+    received: int
+    """Kafka timestamp of its message, microseconds."""
+    event: Event
+
+
 @dataclass(slots=True)
 class Snapshot:
     """What one step of the fold leaves to be written: encoded rows, each a JSON array of its columns."""
@@ -53,12 +63,15 @@ class Snapshot:
     envelopes: list[bytes] = field(default_factory=list)
     forwards: list[Event] = field(default_factory=list)
     """What goes to another task. Kafka must have it before anything is written."""
+    surplus: list[Surplus] = field(default_factory=list)
+    """What is in no row. Whoever writes the snapshot makes dead letters of it."""
 
     def extend(self, other: Snapshot) -> None:
         """Join the snapshot of another partition to this one."""
         for table in WRITE_ORDER:
             getattr(self, table).extend(getattr(other, table))
         self.forwards.extend(other.forwards)
+        self.surplus.extend(other.surplus)
 
 
 class OpenTasks(NamedTuple):
@@ -81,7 +94,7 @@ class Stored(NamedTuple):
     """Its raw events with their seq, up to the row's."""
 
 
-WRITE_ORDER = ("events", "windows", "tasks", "dead_letters", "envelopes")
+WRITE_ORDER = ("dead_letters", "events", "windows", "tasks", "envelopes")
 
 
 class Store(Protocol):

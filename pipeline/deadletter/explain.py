@@ -38,6 +38,10 @@ MEANING: dict[Reason, tuple[str, str]] = {
         "a message of {actions}, or a line of one, is not of a worker's making",
         "let only workers write to {actions}; it cannot be replayed, send the telemetry it came from again",
     ),
+    Reason.TASK_FULL: (
+        "its task has as many events as one may have: most likely the agent uses one task id for all it does",
+        "give each task an id of its own; or raise limits.task_events, and send the telemetry again",
+    ),
 }
 """Reason -> what it means, and what to do. Names in braces are topics."""
 

@@ -25,11 +25,12 @@ from pipeline.fold.task import Task
 from schemas.event import EVENTS_PER_MESSAGE, FORWARDED, Event, forwarded
 from schemas.rows import Envelope, TaskRow, WindowKey, WindowRow
 from schemas.words import Kind, TaskStatus
-from sinks.port import Snapshot, Store, Stored
+from sinks.port import Snapshot, Store, Stored, Surplus
 from sinks.raw import raw_row
 
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
 KEEP = Keep(closed=100_000, open=100_000, windows=100_000)
+TASK_EVENTS = 100_000
 
 
 class PartitionFold(Held):
@@ -43,11 +44,15 @@ class PartitionFold(Held):
         next_offset: int = 0,
         epoch: int = 0,
         keep: Keep = KEEP,
+        task_events: int = TASK_EVENTS,
         settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`next_offset`: of the first message to come. `settled` returns when every snapshot so far is written."""
+        """`next_offset`: of the first message to come. `settled` returns when every snapshot so far is written.
+
+        `task_events`: a task has room for so many (`Task.has_room`).
+        """
         super().__init__(partition, store, epoch, next_offset, keep)
-        self._settled = settled
+        self._settled, self._task_events = settled, task_events
 
     # --- what its owner calls ---------------------------------------------------------------------
 
@@ -81,6 +86,7 @@ class PartitionFold(Held):
         self._fresh = fresh
         self._refused: list[int] = []
         self._forwards: list[Event] = []
+        self._surplus: list[Surplus] = []
         self._dirty_tasks: dict[str, Task] = {}
         self._dirty_windows: dict[WindowKey, WindowRow] = {}
         self._changes: dict[WindowKey, Change] = {}
@@ -131,7 +137,7 @@ class PartitionFold(Held):
         while place[0] < len(arrived):
             before, seq = place, row.seq
             if row.status == _OPEN and task.placed is None and row.task_id not in self._unsettled:
-                place = task.apply_actions(arrived, place, self._refused)
+                place = task.apply_actions(arrived, place, self._refused, self._task_events)
                 if row.seq != seq:
                     self._dirty_tasks[row.task_id] = task
             if place == before:
@@ -151,6 +157,10 @@ class PartitionFold(Held):
             self._dirty_tasks[row.task_id] = task
             self._refused.append(seq)
             self._forward(event, row.linked_to)
+            return
+        if len(task.ids) >= self._task_events and not task.has_room(event, self._task_events):
+            self._refused.append(seq)
+            self._surplus.append(Surplus(self.partition, seq, received, event))
             return
         if not task.apply(event, seq, received):
             self._refused.append(seq)
@@ -274,6 +284,7 @@ class PartitionFold(Held):
             tasks=[task.row.line() for task in self._dirty_tasks.values()],
             envelopes=[_envelope(partition, epoch, m) for m in messages],
             forwards=self._forwards,
+            surplus=self._surplus,
         )
 
 

@@ -73,6 +73,13 @@ class Task:
         self._spans: Spans | None = None
         self._agentic = False
 
+    def has_room(self, event: Event, most: int) -> bool:
+        """Whether an event may come in: of those that are known all, of spans `most`, of what judges them as many more.
+
+        A root is not counted among spans: it says how the task ended.
+        """
+        return event.hash in self.ids or len(self.ids) < (most if event.kind in SPANS and not event.root else 2 * most)
+
     def apply(self, event: Event, seq: int, seen: int) -> bool:
         """Take in an event that came at `seq` in a message of Kafka timestamp `seen` (µs). False: it is known."""
         ids = self.ids
@@ -96,16 +103,18 @@ class Task:
             self._work(event, seen)
         return True
 
-    def apply_actions(self, arrived: Sequence[Arrived], place: Place, refused: list[int]) -> Place:
+    def apply_actions(self, arrived: Sequence[Arrived], place: Place, refused: list[int], most: int) -> Place:
         """Take in what comes from a place on, while it is actions that are no roots: `apply`, for many.
 
-        Only for a task that is open, and stays so. Returns where it stopped; adds to `refused` the seq of what is
-        in the row already.
+        Only for a task that is open, and stays so. Returns where it stopped, which is also before what it might have
+        no room for; adds to `refused` the seq of what is in the row already.
         """
         row, ids, new = self.row, self.ids, list[Event]()
         which, index = place
         while which < len(arrived):
             first, received, events = arrived[which]
+            if len(ids) + len(events) - index > most:
+                break
             fence, seq, before = row.seq, first + index, len(new)
             for event in islice(events, index, None):
                 if event.kind not in ACTIONS or event.root:

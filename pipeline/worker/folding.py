@@ -6,9 +6,8 @@ Folding and writing have a thread each, so the event loop stays free to keep the
 from __future__ import annotations
 
 import asyncio
-import base64
 import threading
-import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -18,14 +17,12 @@ from pipeline.config import Settings
 from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Clock, Message, decode_control
 from pipeline.fold.partition import PartitionFold
-from pipeline.normalise.redact import redact_bytes
 from pipeline.worker.breaker import Breaker
+from pipeline.worker.letters import surplus, unusable
 from pipeline.worker.patient import Patient
-from schemas.described import unquoted
 from schemas.event import EVENTS_PER_MESSAGE, Event, partition_of
 from schemas.message import NOT_EVENTS, decode_each, decode_message
 from schemas.rows import DeadLetter
-from schemas.words import Reason
 from sinks.port import Snapshot, Store, Stored, write
 
 EVENT_BYTES = 256
@@ -63,6 +60,8 @@ class Folding:
         self._stopping = threading.Event()
         self.patient = Patient(store, self._stopping)
         self.events = 0
+        self.dead = Counter[str]()
+        """Dead letters so far, by reason."""
 
     async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[int, int], Awaitable[None]]) -> None:
         """Fold a batch and start to write it; `ack(start, end)` is called when those arrivals are durable.
@@ -153,6 +152,8 @@ class Folding:
                     snapshot.extend(fold.fold(batch, unheld[fold.partition], found.get(fold.partition, ())))
                     self.events += sum(m.events for m in batch.messages)
                 positions[fold.partition] = fold.position
+        most, topic = self._settings.limits.task_events, self._settings.kafka.actions_topic
+        self._bury(snapshot, [surplus(topic, one, most) for one in snapshot.surplus])
         return snapshot, positions
 
     def _batch(self, fold: PartitionFold, came: Sequence[Arrival], snapshot: Snapshot) -> Batch:
@@ -164,8 +165,13 @@ class Folding:
                 topic = self._settings.kafka.actions_topic
                 self._breaker.count(topic, fold.partition, arrival.offset, 1, int(bool(dead)))
                 batch.add(message)
-                snapshot.dead_letters += dead
+                self._bury(snapshot, dead)
         return batch
+
+    def _bury(self, snapshot: Snapshot, dead: Sequence[DeadLetter]) -> None:
+        for letter in dead:
+            self.dead[letter.reason] += 1
+            snapshot.dead_letters.append(letter.line())
 
     def _fold_of(self, partition: int, offset: int) -> PartitionFold:
         """The fold of a partition; a new one where messages are missing, since another owner had them."""
@@ -177,11 +183,12 @@ class Folding:
                 next_offset=offset,
                 epoch=self._settings.kafka.epoch,
                 keep=Keep(worker.rows_held, worker.open_held, 5 * worker.rows_held),
+                task_events=self._settings.limits.task_events,
                 settled=self._settled,
             )
         return fold
 
-    def _decode(self, arrival: Arrival) -> tuple[Message, list[bytes]]:
+    def _decode(self, arrival: Arrival) -> tuple[Message, list[DeadLetter]]:
         try:
             if arrival.payload.startswith(b"{"):
                 control = decode_control(arrival.payload)
@@ -192,7 +199,7 @@ class Folding:
         except NOT_EVENTS as error:
             return self._saved(arrival, str(error))
 
-    def _saved(self, arrival: Arrival, why: str) -> tuple[Message, list[bytes]]:
+    def _saved(self, arrival: Arrival, why: str) -> tuple[Message, list[DeadLetter]]:
         """What is good of a message that cannot be decoded as a whole; whatever else it holds is dead letters."""
         try:
             decoded, wrong = decode_each(arrival.payload)
@@ -201,11 +208,9 @@ class Folding:
         dead = [self._dead(arrival, index, *what) for index, what in wrong.items()]
         return Message(arrival.offset, arrival.received, *decoded, dead=len(dead)), dead
 
-    def _dead(self, arrival: Arrival, index: int, why: str, payload: bytes) -> bytes:
-        topic, reason = self._settings.kafka.actions_topic, str(Reason.NOT_AN_ACTION_MESSAGE)
-        received = arrival.received or time.time_ns() // 1_000
-        kept = base64.b64encode(redact_bytes(payload)[:65_536]).decode()
-        return DeadLetter(topic, arrival.partition, arrival.offset, index, received, reason, unquoted(why), kept).line()
+    def _dead(self, arrival: Arrival, index: int, why: str, payload: bytes) -> DeadLetter:
+        topic = self._settings.kafka.actions_topic
+        return unusable(topic, arrival.partition, arrival.offset, index, arrival.received, why, payload)
 
     def _settled(self) -> None:
         if self._in_flight is not None:

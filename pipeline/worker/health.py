@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ class Health:
         self._beats: dict[str, float] = {}
         self._partitions = 0
         self._stopping = ""
+        self._buried = Counts[str]()
         self.registry = CollectorRegistry()
         self._records = Counter("trueup_records", "OTLP records read", registry=self.registry)
         self._made = Counter("trueup_events", "canonical events made", registry=self.registry)
@@ -52,6 +54,9 @@ class Health:
     def folded(self, arrivals: Sequence[Arrival]) -> None:
         """Count a batch of the second stage."""
         self._messages.inc(len(arrivals))
+        for reason, dead in list(self._folding.dead.items()):
+            self._dead.labels(reason).inc(dead - self._buried[reason])
+            self._buried[reason] = dead
 
     def beat(self, stage: str) -> None:
         """A stage has finished a batch."""

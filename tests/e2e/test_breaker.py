@@ -18,6 +18,8 @@ from tests.otlp import span, traces
 pytestmark = pytest.mark.every_broker
 
 WINDOW = 100
+ROOM = 50
+RESOURCE = {"trueup.workflow": "breaker"}
 CHANGES = {"kafka": {"partitions": 1}, "limits": {"dead_window": WINDOW}}
 OFF = {"limits": {"dead_window": WINDOW, "dead_share": 1}}
 
@@ -36,7 +38,13 @@ def lab(rig: Rig) -> Iterator[Lab]:
 
 def good(n: int) -> bytes:
     values = {"trueup.task.id": f"good-{n}", "trueup.task.outcome": "success"}
-    return traces(span(values, traceId=f"{n + 1:032x}", at=now_ns()), resource={"trueup.workflow": "breaker"})
+    return traces(span(values, traceId=f"{n + 1:032x}", at=now_ns()), resource=RESOURCE)
+
+
+def of_one_task(n: int) -> bytes:
+    values = {"trueup.task.id": "constant", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "find"}
+    below = {"traceId": f"{n + 1:032x}", "spanId": "2" * 16, "parentSpanId": "1" * 16}
+    return traces(span(values, at=now_ns(), **below), resource=RESOURCE)
 
 
 def stopped(worker: WorkerProcess) -> str:
@@ -92,3 +100,21 @@ def test_bad_records_among_enough_good_ones_are_dead_letters(rig: Rig, lab: Lab)
     rig.start_worker()
     lab.land(*lab.all_spans(payload for n in range(WINDOW) for payload in (good(n), b"\x01 bad")))
     assert dead_letters.counts(rig.client) == [(Reason.NOT_OTLP, WINDOW, 0)]
+
+
+def test_a_task_id_that_never_changes_fills_its_task_and_stops_nothing(rig: Rig, lab: Lab) -> None:
+    """What it has no room for is a dead letter, in whatever batch and however often it comes; its claim lands."""
+    worker = rig.start_worker({"limits": {"dead_window": WINDOW, "task_events": ROOM}})
+    constant = [of_one_task(n) for n in range(3 * WINDOW)]
+    claim = traces(span({"trueup.task.id": "constant"}, spanId="f" * 16, at=now_ns()), resource=RESOURCE)
+    for payloads in (constant, [claim, good(1)], constant[:ROOM]):
+        lab.land(*lab.all_spans(payloads))
+    assert worker.ready()["ready"]
+    task = lab.task("constant")
+    assert (task["events"], task["actions"], task["status"], task["claim"]) == (ROOM + 1, ROOM, "finished", "success")
+    assert lab.task("good-1")["status"] == "finished"
+    assert dead_letters.counts(rig.client) == [(Reason.TASK_FULL, 3 * WINDOW - ROOM, 0)]
+    landed = {"events": ROOM + 2, "duplicates": ROOM, "dead_letters": 3 * WINDOW - ROOM}
+    assert (lab.audit().total, lab.audit().landed) == (0, landed)
+    told = f'trueup_dead_letters_total{{reason="task_full"}} {3 * WINDOW - ROOM}.0\n'
+    assert told in worker.get("/metrics").decode()

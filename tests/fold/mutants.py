@@ -15,9 +15,10 @@ from schemas.rows import TaskRow, WindowKey, WindowRow
 from schemas.words import TaskStatus
 from sinks.port import OpenTasks
 
-TASKS_BEFORE_WINDOWS = ("forwards", "events", "tasks", "windows", "dead_letters", "envelopes")
-EVENTS_LAST = ("forwards", "windows", "tasks", "dead_letters", "envelopes", "events")
-FORWARDS_LAST = ("events", "windows", "tasks", "dead_letters", "envelopes", "forwards")
+TASKS_BEFORE_WINDOWS = ("forwards", "dead_letters", "events", "tasks", "windows", "envelopes")
+EVENTS_LAST = ("forwards", "dead_letters", "windows", "tasks", "envelopes", "events")
+FORWARDS_LAST = ("dead_letters", "events", "windows", "tasks", "envelopes", "forwards")
+DEAD_LETTERS_LAST = ("forwards", "events", "windows", "tasks", "envelopes", "dead_letters")
 
 
 class _Unfenced(Change):

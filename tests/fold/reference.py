@@ -69,7 +69,7 @@ def position(entry: Entry, index: int) -> int:
 class Tasks:
     """The tasks of a log, up to a seq where one is given."""
 
-    def __init__(self, log: Iterable[Entry], upto: int | None = None) -> None:
+    def __init__(self, log: Iterable[Entry], upto: int | None = None, most: int = 10**9) -> None:
         self._histories: dict[str, _History] = {}
         self._about_nobody: dict[tuple[str, int], tuple[int, Event]] = {}
         for entry in log:
@@ -78,7 +78,7 @@ class Tasks:
                 if not event.task_id:
                     self._about_nobody.setdefault(("", event.hash), (seq, event))
                 elif upto is None or seq <= upto:
-                    self._histories.setdefault(event.task_id, _History()).take(seq, entry.received, event)
+                    self._histories.setdefault(event.task_id, _History(most)).take(seq, entry.received, event)
             seq = position(entry, len(entry.events))
             if entry.tick is not None and (upto is None or seq <= upto):
                 for history in self._histories.values():
@@ -98,6 +98,10 @@ class Tasks:
             for task_id, history in self._histories.items()
             for seq, event in zip(history.seqs, history.events, strict=True)
         }
+
+    def surplus(self) -> set[int]:
+        """Where the events are that their task had no room for."""
+        return {seq for history in self._histories.values() for seq in history.surplus}
 
     def forwards(self) -> set[bytes]:
         """The events, encoded, that went on to another task."""
@@ -124,7 +128,9 @@ def windows(rows: Iterable[Row]) -> dict[WindowKey, Window]:
 class _History:
     """One task's distinct events, in the order of the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.surplus: list[int] = []
         self.seq = -1
         self.seqs: list[int] = []
         self.events: list[Event] = []
@@ -143,6 +149,9 @@ class _History:
             self.sent_on.append(event)
             return
         if any(known.hash == event.hash for known in self.events):
+            return
+        if len(self.events) >= self.most * (1 if event.kind in SPAN_KINDS and not event.root else 2):
+            self.surplus.append(seq)
             return
         self.seq = seq
         if event.kind == "link" and not self.linked_to:

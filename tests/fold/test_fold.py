@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pipeline.fold.partition import PartitionFold
 from tests.fold import mutants
-from tests.fold.test_schedules import Damage, Schedules
+from tests.fold.test_schedules import Crowded, Damage, Schedules
 from tests.fold.world import ORDER
 
 STEPS = 30
@@ -37,9 +37,15 @@ def test_rows_are_those_of_the_log_under_any_schedule() -> None:
     run(Schedules, 100)
 
 
+def test_what_a_task_has_no_room_for_is_a_dead_letter_under_any_schedule() -> None:
+    """And nothing else is, and no row has it."""
+    run(Crowded, 100)
+
+
 @pytest.mark.long
-def test_rows_are_those_of_the_log_under_very_many_schedules() -> None:
-    run(Schedules, 10_000)
+@pytest.mark.parametrize("machine", [Schedules, Crowded])
+def test_rows_are_those_of_the_log_under_very_many_schedules(machine: type[Schedules]) -> None:
+    run(machine, 10_000)
 
 
 def test_a_repair_makes_damaged_rows_those_of_the_log_under_any_schedule() -> None:
@@ -63,6 +69,10 @@ def broken(
 RULES = {
     "windows are written before tasks": broken(order=mutants.TASKS_BEFORE_WINDOWS),
     "raw events are written first": broken(order=mutants.EVENTS_LAST),
+    "dead letters are written before the rows that lack their events": broken(
+        order=mutants.DEAD_LETTERS_LAST, machine=Crowded
+    ),
+    "a task has room or not by the events of its row": broken(mutants.KnowsLaterEvents, machine=Crowded),
     "a window takes a change once": broken(mutants.NoFenceOnWindows),
     "a clock does not touch a row beyond it": broken(mutants.NoFenceOnTasks),
     "tasks are loaded before windows": broken(mutants.WindowsBeforeTasks),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.fold import held
-from pipeline.fold.partition import PartitionFold
+from pipeline.fold.partition import TASK_EVENTS, PartitionFold
 from schemas.rows import TaskRow
 from sinks.memory import MemoryStore
 from tests.fold import mutants
@@ -33,6 +33,7 @@ class Rule(NamedTuple):
     broken: type[PartitionFold] | Sequence[str]
     scenario: Scenario
     keep: int = 100
+    room: int = TASK_EVENTS
 
 
 def crash_after_two_lines(w: World) -> None:
@@ -64,6 +65,14 @@ def crash_before_the_link_is_told(w: World) -> None:
     w.append(STEP_A, Spec("link", "a"))
     w.fold()
     w.write(4)
+    w.crash()
+
+
+def crash_before_the_envelope_of_a_full_task(w: World) -> None:
+    """Its second step has no room; its claim has, so the row is beyond that step. Three rows of four are written."""
+    w.append(STEP_A, STEP_A, ROOT_A)
+    w.fold()
+    w.write(5)
     w.crash()
 
 
@@ -193,6 +202,9 @@ RULES = {
     "raw events are written first": Rule(mutants.EVENTS_LAST, crash_after_two_lines),
     "windows are written before tasks": Rule(mutants.TASKS_BEFORE_WINDOWS, crash_after_two_lines),
     "Kafka has what is sent on before anything is written": Rule(mutants.FORWARDS_LAST, crash_before_the_link_is_told),
+    "dead letters are written before the rows that lack their events": Rule(
+        mutants.DEAD_LETTERS_LAST, crash_before_the_envelope_of_a_full_task, room=1
+    ),
     "a window takes a change once": Rule(mutants.NoFenceOnWindows, crash_after_two_lines),
     "a clock does not touch a row beyond it": Rule(mutants.NoFenceOnTasks, replayed_clock),
     "tasks are loaded before windows": Rule(mutants.WindowsBeforeTasks, former_owner_writes_between_windows_and_tasks),
@@ -223,11 +235,13 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 def test_the_schedule_is_right_with_the_rule_and_wrong_without(name: str) -> None:
     rule = RULES[name]
-    whole = World(rule.keep)
+    whole = World(rule.keep, most=rule.room)
     rule.scenario(whole)
     whole.finish()
     broken = (
-        World(rule.keep, fold=rule.broken) if isinstance(rule.broken, type) else World(rule.keep, order=rule.broken)
+        World(rule.keep, fold=rule.broken, most=rule.room)
+        if isinstance(rule.broken, type)
+        else World(rule.keep, order=rule.broken, most=rule.room)
     )
     with pytest.raises(AssertionError):
         _run(rule.scenario, broken)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from pipeline.fold.partition import PartitionFold
+from pipeline.fold.partition import TASK_EVENTS, PartitionFold
 from tests.fold.samples import BASE, MINUTE, TASKS, Again, Spec, again, moving, pick, specs
 from tests.fold.world import ORDER, Meanwhile, World
 
@@ -56,10 +56,11 @@ class Schedules(RuleBasedStateMachine):
 
     fold_class: type[PartitionFold] = PartitionFold
     order: Sequence[str] = ORDER
+    most: int = TASK_EVENTS
 
     @initialize(keep=st.sampled_from((1, 2, 100)), grown=growth)
     def begin(self, keep, grown):
-        self.world = World(keep, self.fold_class, self.order)
+        self.world = World(keep, self.fold_class, self.order, self.most)
         self.log_grows(grown)
 
     @rule(grown=growth)
@@ -103,6 +104,12 @@ class Schedules(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "world"):
             self.world.finish()
+
+
+class Crowded(Schedules):
+    """The same, where a task has room for few events."""
+
+    most = 3
 
 
 SPOILT = ({"actions": 99, "events": 99}, {"case_type": "spoilt"}, {"claim_at": BASE + 9 * MINUTE}, {"verdict_seen": 1})

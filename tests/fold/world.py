@@ -13,8 +13,9 @@ import msgspec
 
 from pipeline.fold.held import Keep
 from pipeline.fold.message import Batch, Clock, Message, Repair
-from pipeline.fold.partition import PartitionFold
+from pipeline.fold.partition import TASK_EVENTS, PartitionFold
 from pipeline.fold.task import rebuild
+from pipeline.worker.letters import surplus
 from schemas.event import Event
 from schemas.message import encode_line
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
@@ -61,8 +62,15 @@ _Step = _Line | _Written
 class World:
     """The state of a schedule. Its methods are the steps; offsets count from 0 without gaps."""
 
-    def __init__(self, keep: int = 1, fold: type[PartitionFold] = PartitionFold, order: Sequence[str] = ORDER) -> None:
-        self.keep, self.fold_class, self.order = keep, fold, order
+    def __init__(
+        self,
+        keep: int = 1,
+        fold: type[PartitionFold] = PartitionFold,
+        order: Sequence[str] = ORDER,
+        most: int = TASK_EVENTS,
+    ) -> None:
+        """`most`: a task has room for so many events."""
+        self.keep, self.fold_class, self.order, self.most = keep, fold, order, most
         self.store = MemoryStore()
         self.log: list[Entry] = []
         self.forwarded: set[bytes] = set()
@@ -91,9 +99,7 @@ class World:
 
     def repair(self, tasks: Iterable[str] = TASKS, windows: Callable[[int], bool] = lambda _: True) -> None:
         """A message that has these tasks recomputed, and those of all windows that there ever were by their number."""
-        told = reference.windows(reference.Tasks(self.log).rows().values()).keys() | {
-            key for _, key in self.store.window_rows
-        }
+        told = reference.windows(self.expected().rows().values()).keys() | {key for _, key in self.store.window_rows}
         keys = [key for n, key in enumerate(sorted(told)) if windows(n)]
         self.log.append(Entry(len(self.log), BASE, repair=(list(tasks), keys)))
 
@@ -199,10 +205,14 @@ class World:
         owner.write(ALL)
         self.check_end()
 
+    def expected(self, upto: int | None = None) -> reference.Tasks:
+        """What the log adds up to, up to a seq where one is given."""
+        return reference.Tasks(self.log, upto, self.most)
+
     def check_rows(self) -> None:
         """Every stored row is what the log up to the row's seq adds up to."""
         stored = [*self.store.task_rows.values(), *self.store.window_rows.values()]
-        history = {seq: reference.Tasks(self.log, seq).rows() for seq in {row.seq for row in stored}}
+        history = {seq: self.expected(seq).rows() for seq in {row.seq for row in stored}}
         for row in stored:
             if isinstance(row, TaskRow):
                 check_task(row, history[row.seq][row.task_id])
@@ -212,7 +222,7 @@ class World:
 
     def check_end(self) -> None:
         """The stored rows are those of the whole log, neither more nor fewer."""
-        expected = reference.Tasks(self.log)
+        expected = self.expected()
         rows = expected.rows()
         stored = {row.task_id: row for row in self.store.task_rows.values()}
         assert stored.keys() == rows.keys()
@@ -222,6 +232,7 @@ class World:
         check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
         assert {key[1:]: value for key, value in self.store.raw.items()} == expected.events()
         assert self.forwarded == expected.forwards()
+        assert {offset * 4096 + index for _, _, offset, index in self.store.dead_letters} == expected.surplus()
 
 
 def _told_again(first: Event, again: Again, number: int) -> Event:
@@ -239,7 +250,12 @@ class Owner:
         self._loads = 0
         self.next_offset = self.durable_offset = next_offset
         self._fold = world.fold_class(
-            PARTITION, self, next_offset=next_offset, keep=Keep(*[world.keep] * 3), settled=lambda: self.write(ALL)
+            PARTITION,
+            self,
+            next_offset=next_offset,
+            keep=Keep(*[world.keep] * 3),
+            task_events=world.most,
+            settled=lambda: self.write(ALL),
         )
 
     def fold(self, messages: int) -> None:
@@ -254,6 +270,7 @@ class Owner:
         except Transient:
             return
         self.next_offset = entries[-1].offset + 1
+        snapshot.dead_letters = [surplus("agent.actions", one, self._world.most).line() for one in snapshot.surplus]
         for table in self._world.order:
             lines = getattr(snapshot, table)
             self._pending.extend(_Line(table, line) for line in (_one_by_one(lines) if table == "events" else lines))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
+import msgspec
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config import LimitSettings, Settings
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.folding import EVENT_BYTES, Arrival, Folding
 from schemas.event import EVENTS_PER_MESSAGE, TIME_END, Event
 from schemas.message import encode_line, encode_message
+from schemas.words import Kind
 from sinks.memory import MemoryStore
 from tests.events import AT, event, payload_of
 
@@ -27,13 +30,13 @@ async def acked(_start: int, _end: int) -> None:
     """Nobody commits."""
 
 
-def folded(*payloads: bytes) -> MemoryStore:
+def folded(*payloads: bytes, settings: Settings | None = None) -> MemoryStore:
     async def fold() -> None:
         await folding.fold([Arrival(0, offset, AT, payload) for offset, payload in enumerate(payloads)], acked)
         await folding.drain()
 
     store = MemoryStore()
-    folding = Folding(store, Settings(), nowhere, Breaker(1, 1_000))
+    folding = Folding(store, settings or Settings(), nowhere, Breaker(1, 1_000))
     asyncio.run(fold())
     folding.stop()
     return store
@@ -65,6 +68,24 @@ def test_a_message_that_no_worker_made_is_one_dead_letter(payload: bytes) -> Non
     store = folded(payload, encode_message([GOOD[0]]))
     assert list(store.dead_letters) == [("agent.actions", 0, 0, -1)]
     assert {offset: (e.events, e.dead) for (_, offset), e in store.envelopes.items()} == {0: (0, 1), 1: (1, 0)}
+
+
+def test_what_a_task_has_no_room_for_is_a_dead_letter_with_its_bytes_that_names_the_limit() -> None:
+    """Of spans two, of what judges them two more; what is known is a duplicate all the same."""
+    told = [event(f"e{n}", task_id="t", kind=Kind.TOOL_CALL, name="find", attributes={"secret": "s"}) for n in range(4)]
+    told += [event(f"v{n}", task_id="t", kind=Kind.VERDICT, value="success") for n in range(3)]
+    room = Settings(limits=LimitSettings(task_events=2))
+    store = folded(payload_of([*told[:4], told[0]]), payload_of(told[4:]), settings=room)
+    assert sorted(seq for seq, _ in store.raw.values()) == [0, 1, EVENTS_PER_MESSAGE, EVENTS_PER_MESSAGE + 1]
+    assert {(d.offset, d.index, d.received, d.reason) for d in store.dead_letters.values()} == {
+        (0, 2, AT, "task_full"), (0, 3, AT, "task_full"), (1, 2, AT, "task_full"),
+    }  # fmt: skip
+    letter = store.dead_letters["agent.actions", 0, 0, 2]
+    assert letter.detail == "limits.task_events: its task has 2 events already"
+    payload = msgspec.json.decode(base64.b64decode(letter.payload))
+    assert (payload["task_id"], payload["event_id"], payload["name"]) == ("t", "e2", "find")
+    assert {offset: (e.events, e.dead) for (_, offset), e in store.envelopes.items()} == {0: (5, 0), 1: (3, 0)}
+    assert store.task_rows[0, "t"].events == 4
 
 
 def test_what_is_more_than_is_folded_at_once_is_folded_and_acked_in_parts_in_its_order() -> None:

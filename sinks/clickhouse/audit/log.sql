@@ -2,7 +2,8 @@
 -- what became of its events. The answer is one row.
 --
 -- An event that its message brought and that has no row of its own in raw_events came before (a duplicate),
--- or it came after its trace was linked to a task and was passed on to that task. What had come by the trace
+-- or its task had no room for it (a dead letter), or it came after its trace was linked to a task and was passed on to
+-- that task. What had come by the trace
 -- before has rows of its own and was passed on too: it is counted where it went, and the link is no event. So it
 -- is with what named that trace as its task.
 --
@@ -45,10 +46,13 @@ landed AS (
     GROUP BY partition, offset
 ),
 
-unreadable AS (
-    SELECT partition, offset, uniqExact(topic, index) AS letters
+buried AS (
+    SELECT
+        partition, offset,
+        uniqExactIf((topic, index), reason = 'not_an_action_message') AS letters,
+        uniqExactIf((topic, index), reason = 'task_full') AS surplus
     FROM dead_letter_rows
-    WHERE partition IN {partitions:Array(UInt16)} AND reason = 'not_an_action_message'
+    WHERE partition IN {partitions:Array(UInt16)} AND reason IN ('not_an_action_message', 'task_full')
     GROUP BY partition, offset
 ),
 
@@ -57,14 +61,16 @@ messages AS (
         partition, toInt64(offset) AS offset,
         max(is_told) AS is_told, max(told) AS told, max(dead) AS dead,
         max(kept) AS kept, max(events) AS events, max(reach) AS reach,
-        max(letters) AS letters, max(times) AS times
+        max(letters) AS letters, max(surplus) AS surplus, max(times) AS times
     FROM (
-        SELECT partition, offset, is_told, told, dead, 0 AS kept, 0 AS events, 0 AS reach, 0 AS letters, []::Array(Int64) AS times
+        SELECT
+            partition, offset, is_told, told, dead, 0 AS kept, 0 AS events, 0 AS reach, 0 AS letters, 0 AS surplus,
+            []::Array(Int64) AS times
         FROM envelopes
         UNION ALL
-        SELECT partition, offset, 0, 0, 0, kept, events, reach, 0, times FROM landed
+        SELECT partition, offset, 0, 0, 0, kept, events, reach, 0, 0, times FROM landed
         UNION ALL
-        SELECT partition, offset, 0, 0, 0, 0, 0, 0, letters, [] FROM unreadable
+        SELECT partition, offset, 0, 0, 0, 0, 0, 0, letters, surplus, [] FROM buried
     )
     WHERE offset < end_of(partition)
     GROUP BY partition, offset
@@ -113,7 +119,7 @@ passed_on AS (
 
 SELECT
     sum(events),
-    sumIf(toInt64(told) - toInt64(kept), is_told) - (SELECT events FROM passed_on),
+    sumIf(toInt64(told) - toInt64(kept) - toInt64(surplus), is_told) - (SELECT events FROM passed_on),
     sum(arrayCount(at -> at < newest_before - {late_after:Int64}, times)),
     sum(length(differences)),
     arrayFlatten(groupArraySortedIf({detail:UInt32})(differences, notEmpty(differences)))
