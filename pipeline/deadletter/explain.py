@@ -36,11 +36,12 @@ MEANING: dict[Reason, tuple[str, str]] = {
     Reason.LIMIT_EXCEEDED: ("it is larger than a limit allows", "raise the limit that the detail names"),
     Reason.NOT_AN_ACTION_MESSAGE: (
         "a message of {actions}, or a line of one, is not of a worker's making",
-        "let only workers write to {actions}; it cannot be replayed, send the telemetry it came from again",
+        "let only workers write to {actions}; it cannot be replayed, send the telemetry it came from again, "
+        "then discard it",
     ),
     Reason.TASK_FULL: (
         "its task has as many events as one may have: most likely the agent uses one task id for all it does",
-        "give each task an id of its own; or raise limits.task_events, and send the telemetry again",
+        "give each task an id of its own; or raise limits.task_events, and send the telemetry again; then discard it",
     ),
 }
 """Reason -> what it means, and what to do. Names in braces are topics."""

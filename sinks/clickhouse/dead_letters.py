@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.clickhouse.client import translated
 from sinks.clickhouse.reads import dictionaries
 
-OPEN, RESOLVED = "open", "resolved"
-"""States. Resolved: a copy of its message was normalised later, and this was no dead letter of it."""
+OPEN, RESOLVED, DISCARDED = "open", "resolved", "discarded"
+"""States. Resolved: a copy of its message was normalised later, and this was no dead letter of it. Discarded: a person
+said that it will not be mended, after it came last."""
 
 COLUMNS = """topic, partition, offset, index, toUnixTimestamp64Micro(received) AS received_us, received,
-    reason, detail, state, replayed"""
+    reason, detail, state, replayed, discarded, discarded_by, discarded_why"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,36 @@ def dead_letters(
     client: Client, wanted: Wanted, *, limit: int | None = None, payload: bool = False
 ) -> list[dict[str, Any]]:
     """Dead letters as dictionaries, the newest first: COLUMNS, and the payload (Base64) if it is wanted."""
+    where, parameters = _condition(wanted)
+    sql = f"SELECT {COLUMNS}{', payload' if payload else ''} FROM dead_letters WHERE {where} "  # noqa: S608 - our own words
+    sql += "ORDER BY received DESC, topic, partition, offset, index"
+    if limit is not None:
+        sql += " LIMIT {limit:UInt32}"
+        parameters["limit"] = limit
+    return dictionaries(client, sql, parameters)
+
+
+def discard(client: Client, wanted: Wanted, by: str, why: str, at: int) -> dict[str, int]:
+    """Those that are open, and wanted, will not be mended: reason -> how many. `at`: microseconds since the epoch."""
+    where, parameters = _condition(replace(wanted, state=OPEN))
+    parameters |= {"at": at, "by": by, "why": why}
+    with translated():
+        client.command(
+            f"""INSERT INTO discard_rows
+            SELECT topic, partition, offset, index, toUnixTimestamp64Micro(received), {{at:Int64}}, {{by:String}},
+                {{why:String}}
+            FROM dead_letters WHERE {where}""",  # noqa: S608 - our own words
+            parameters=parameters,
+        )
+    done = """SELECT reason, count() AS n FROM dead_letters
+        WHERE state = {state:String} AND toUnixTimestamp64Micro(discarded) = {at:Int64} AND discarded_by = {by:String}
+        GROUP BY reason ORDER BY reason"""
+    found = dictionaries(client, done, {"state": DISCARDED, "at": at, "by": by})
+    return {row["reason"]: row["n"] for row in found}
+
+
+def _condition(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    """The condition on `dead_letters`, and the values that it takes as parameters."""
     terms, parameters = ["1"], dict[str, Any]()
 
     def only(term: str, **values: Any) -> None:
@@ -77,12 +109,7 @@ def dead_letters(
         only("offset = {offset:UInt64}", offset=at.offset)
         if at.index is not None:
             only("index = {index:Int32}", index=at.index)
-    sql = f"SELECT {COLUMNS}{', payload' if payload else ''} FROM dead_letters WHERE {' AND '.join(terms)} "  # noqa: S608 - our own words
-    sql += "ORDER BY received DESC, topic, partition, offset, index"
-    if limit is not None:
-        sql += " LIMIT {limit:UInt32}"
-        parameters["limit"] = limit
-    return dictionaries(client, sql, parameters)
+    return " AND ".join(terms), parameters
 
 
 def position_of(row: dict[str, Any]) -> Position:

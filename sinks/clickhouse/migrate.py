@@ -23,6 +23,7 @@ RETAINED = {
     "dead_letter_rows": "toDateTime(fromUnixTimestamp64Micro(received, 'UTC'))",
     "envelope_rows": "toDateTime(fromUnixTimestamp64Micro(received, 'UTC'))",
     "replay_rows": "toDateTime(fromUnixTimestamp64Micro(at, 'UTC'))",
+    "discard_rows": "toDateTime(fromUnixTimestamp64Micro(at, 'UTC'))",
 }
 """Table -> from when its rows age. All have the same retention: a task is rebuilt from its events."""
 

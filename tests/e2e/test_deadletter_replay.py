@@ -157,6 +157,20 @@ def test_once_the_cause_is_mended_they_land_and_are_resolved(
     assert after.dead_letters == before.dead_letters == 4
 
 
+def test_one_that_nobody_will_mend_is_discarded_and_told_so(places: list[Place], lab: Lab, trueup: Any) -> None:
+    garbage = lab.spans(b"\xff more garbage")
+    lab.land(garbage)
+    before = len(letters(trueup("list", "--output", "json")))
+    words = ("discard", position(garbage), "--by", "ada", "--why", "sent by hand", "--output", "json")
+    done = trueup(*words)
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"discarded": [{"reason": "not_otlp", "discarded": 1}]})
+    assert trueup(*words).exit_code == 1
+    assert len(letters(trueup("list", "--output", "json"))) == before - 1
+    assert "by ada: sent by hand" in trueup("show", position(garbage)).stdout
+    (kept,) = [row for row in letters(trueup("list", "--all", "--output", "json")) if row["state"] == "discarded"]
+    assert kept["position"] == position(garbage, -1)
+
+
 def test_one_that_kafka_has_no_more_is_said_to_be_gone(rig: Rig, lab: Lab, trueup: Any) -> None:
     """The topic is made anew, with other messages at its offsets, and with none."""
     places = [lab.spans(message(n, bad="cost")) for n in (11, 12)]

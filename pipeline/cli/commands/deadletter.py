@@ -1,7 +1,8 @@
-"""`deadletter`: what could not be used, why, and to try it again."""
+"""`deadletter`: what could not be used, why, and to try it again or let it be."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,15 +13,19 @@ from pipeline.cli.options import As, Config, From, Output, To, moment
 if TYPE_CHECKING:
     from sinks.clickhouse.dead_letters import Wanted
 
+Positions = Annotated[
+    str | None, typer.Argument(metavar="[POSITION]", help="one message: TOPIC/PARTITION/OFFSET, or .../INDEX")
+]
 ByReason = Annotated[str | None, typer.Option("--reason", help="only those with this reason")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    dead = typer.Typer(help="What could not be used, and why; and to try it again.", no_args_is_help=True)
+    dead = typer.Typer(help="What could not be used, and why; and to try it again, or let it be.", no_args_is_help=True)
     dead.command("list")(list_)
     dead.command()(show)
     dead.command()(replay)
+    dead.command()(discard)
     app.add_typer(dead, name="deadletter")
 
 
@@ -28,7 +33,7 @@ def list_(
     reason: ByReason = None,
     start: From = None,
     end: To = None,
-    everything: Annotated[bool, typer.Option("--all", help="those that a replay has resolved, too")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="those that are resolved or discarded, too")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many, the newest first")] = 100,
     output: As = Output.TABLE,
     config: Config = None,
@@ -77,9 +82,7 @@ def show(
 
 
 def replay(
-    position: Annotated[
-        str | None, typer.Argument(metavar="[POSITION]", help="one message: TOPIC/PARTITION/OFFSET, or .../INDEX")
-    ] = None,
+    position: Positions = None,
     reason: ByReason = None,
     start: From = None,
     end: To = None,
@@ -96,8 +99,7 @@ def replay(
     of it is recognised by its ids; what still cannot be used stays the same dead letter; the others are
     `resolved`. To replay twice changes nothing. Exit 1 if any is gone from Kafka or a dead letter again.
     """
-    if not (position or reason or start or end):
-        raise typer.BadParameter("say which: a POSITION, --reason, or --from and --to")
+    _require_any(position, reason, start, end)
     from pipeline.cli.show import emit_rows
     from pipeline.config import load
     from pipeline.connections import client_of
@@ -128,6 +130,46 @@ def replay(
     )
     if any(letter["result"] in ("not sent", "open") for letter in told):
         raise typer.Exit(exits.DIFFERENT)
+
+
+def discard(
+    by: Annotated[str, typer.Option("--by", help="who does it")],
+    why: Annotated[str, typer.Option("--why", help="the reason, for those who read it later")],
+    position: Positions = None,
+    reason: ByReason = None,
+    start: From = None,
+    end: To = None,
+    output: As = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Say that open dead letters will not be mended, so that they are open no more and hold no alert.
+
+    They are kept as `discarded`, with who said so and why: `list --all` and `show` tell. One that is replayed, and
+    cannot be used either, is open again. Exit 1 if none is open there.
+    """
+    from pipeline.cli.show import emit_rows
+    from pipeline.config import load
+    from pipeline.connections import client_of
+    from sinks.clickhouse import dead_letters
+
+    _require_any(position, reason, start, end)
+    if not (by.strip() and why.strip()):
+        raise typer.BadParameter("say who and why: give --by NAME and --why TEXT")
+    wanted = _wanted(position, reason, start, end)
+    at = time.time_ns() // 1_000
+    done = dead_letters.discard(client_of(load(config)), wanted, by.strip(), why.strip(), at)
+    emit_rows(
+        [{"reason": name, "discarded": n} for name, n in done.items()], output, ("reason", "discarded"), key="discarded"
+    )
+    if not done:
+        typer.echo("trueup: no open dead letter is there; `trueup deadletter list` shows those there are", err=True)
+        raise typer.Exit(exits.DIFFERENT)
+    typer.echo(f"{sum(done.values())} dead letters discarded by {by.strip()}", err=True)
+
+
+def _require_any(*given: str | None) -> None:
+    if not any(given):
+        raise typer.BadParameter("say which: a POSITION, --reason, or --from and --to")
 
 
 def _outcome(row: dict[str, Any], done: Any, states: dict[str, str], *, dry_run: bool) -> dict[str, Any]:
@@ -185,6 +227,8 @@ def _print(letter: dict[str, Any]) -> None:
     payload = letter["payload"]
     text = payload if isinstance(payload, str) else msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
     state = letter["state"] if letter["replayed"] is None else f"{letter['state']}, replayed {letter['replayed']}"
+    if letter["discarded"] is not None:
+        state += f", discarded {letter['discarded']} by {letter['discarded_by']}: {letter['discarded_why']}"
     lines = {
         "position": letter["position"],
         "received": letter["received"],
@@ -195,6 +239,8 @@ def _print(letter: dict[str, Any]) -> None:
     }
     if letter["replayable"]:
         lines[""] = f"then: trueup deadletter replay {letter['position']}"
+    else:
+        lines[""] = f"then: trueup deadletter discard {letter['position']} --by NAME --why TEXT"
     for name, value in lines.items():
         typer.echo(f"{name:12}{plain(value)}")
     typer.echo("payload")
