@@ -290,6 +290,8 @@ class DeadLetter(msgspec.Struct, array_like=True):
     """Base64; redacted unless the configuration keeps it whole."""
     replayed: _Time = 0
     """Kafka timestamp (microseconds) of the copy that could not be used either; 0: it was never replayed."""
+    records: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 1
+    """How many records of the message it stands for; `index` is the first of them."""
 
     def line(self) -> bytes:
         """The row as ClickHouse reads it (JSONCompactEachRow)."""

@@ -50,6 +50,8 @@ class Surplus(NamedTuple):
     received: int
     """Kafka timestamp of its message, microseconds."""
     event: Event
+    after: int
+    """The seq of the last event that its task took in."""
 
 
 @dataclass(slots=True)

@@ -160,7 +160,7 @@ class PartitionFold(Held):
             return
         if len(task.ids) >= self._task_events and not task.has_room(event, self._task_events):
             self._refused.append(seq)
-            self._surplus.append(Surplus(self.partition, seq, received, event))
+            self._surplus.append(Surplus(self.partition, seq, received, event, row.seq))
             return
         if not task.apply(event, seq, received):
             self._refused.append(seq)

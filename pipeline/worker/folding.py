@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -61,7 +61,7 @@ class Folding:
         self.patient = Patient(store, self._stopping)
         self.events = 0
         self.dead = Counter[str]()
-        """Dead letters so far, by reason."""
+        """Records that became dead letters so far, by reason."""
 
     async def fold(self, arrivals: Sequence[Arrival], ack: Callable[[int, int], Awaitable[None]]) -> None:
         """Fold a batch and start to write it; `ack(start, end)` is called when those arrivals are durable.
@@ -153,7 +153,7 @@ class Folding:
                     self.events += sum(m.events for m in batch.messages)
                 positions[fold.partition] = fold.position
         most, topic = self._settings.limits.task_events, self._settings.kafka.actions_topic
-        self._bury(snapshot, [surplus(topic, one, most) for one in snapshot.surplus])
+        self._bury(snapshot, surplus(topic, snapshot.surplus, most))
         return snapshot, positions
 
     def _batch(self, fold: PartitionFold, came: Sequence[Arrival], snapshot: Snapshot) -> Batch:
@@ -168,9 +168,9 @@ class Folding:
                 self._bury(snapshot, dead)
         return batch
 
-    def _bury(self, snapshot: Snapshot, dead: Sequence[DeadLetter]) -> None:
+    def _bury(self, snapshot: Snapshot, dead: Iterable[DeadLetter]) -> None:
         for letter in dead:
-            self.dead[letter.reason] += 1
+            self.dead[letter.reason] += letter.records
             snapshot.dead_letters.append(letter.line())
 
     def _fold_of(self, partition: int, offset: int) -> PartitionFold:

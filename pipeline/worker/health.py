@@ -29,7 +29,9 @@ class Health:
         self._records = Counter("trueup_records", "OTLP records read", registry=self.registry)
         self._made = Counter("trueup_events", "canonical events made", registry=self.registry)
         self._foreign = Counter("trueup_foreign_records", "log records that are none of ours", registry=self.registry)
-        self._dead = Counter("trueup_dead_letters", "by reason", ["reason"], registry=self.registry)
+        self._dead = Counter(
+            "trueup_dead_letters", "records that became one, by reason", ["reason"], registry=self.registry
+        )
         limited = "events that lost a dimension's value to `other`: limits.dimension_values"
         self._limited = Counter("trueup_limited_events", limited, ["dimension"], registry=self.registry)
         self._messages = Counter("trueup_messages_folded", "messages of agent.actions folded", registry=self.registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -27,15 +28,37 @@ def unusable(
     )
 
 
-def surplus(topic: str, one: Surplus, most: int) -> DeadLetter:
-    """Of an event whose task has `most` events already, or twice as many.
+def surplus(topic: str, events: Iterable[Surplus], most: int) -> Iterator[DeadLetter]:
+    """Of events whose task has `most` events already, or twice as many: one for those that came together.
 
-    It is kept as it is, with the names of its fields: the normaliser has left out the content.
+    That is in one message, and between two events that the task took in: so that who reads a message again from any
+    place that a row may be at makes the same ones. Events are kept as they are, with the names of their fields, as
+    many as there is room for: the normaliser has left out the content.
     """
-    offset, index = divmod(one.seq, EVENTS_PER_MESSAGE)
-    why = f"limits.task_events: its task has {most} events already"
-    payload = msgspec.json.encode(msgspec.structs.asdict(one.event))
-    return _letter(topic, one.partition, offset, index, one.received, Reason.TASK_FULL, why, payload)
+    together: dict[tuple[int, int, str, int], list[Surplus]] = {}
+    for one in events:
+        key = one.partition, one.seq // EVENTS_PER_MESSAGE, one.event.task_id, one.after
+        together.setdefault(key, []).append(one)
+    for (partition, offset, _, _), some in together.items():
+        why = f"limits.task_events: its task has {most} events already; these are {len(some)} more"
+        first = some[0]
+        letter = _letter(
+            topic, partition, offset, first.seq % EVENTS_PER_MESSAGE, first.received, Reason.TASK_FULL, why, _told(some)
+        )
+        letter.records = len(some)
+        yield letter
+
+
+def _told(some: Sequence[Surplus]) -> bytes:
+    """A JSON array of the first of them."""
+    told: list[bytes] = []
+    room = PAYLOAD_BYTES - len(b"[]")
+    for one in some:
+        told.append(msgspec.json.encode(msgspec.structs.asdict(one.event)))
+        room -= len(told[-1]) + len(b",")
+        if room < 0:
+            break
+    return b"[%b]" % b",".join(told if room >= 0 or len(told) == 1 else told[:-1])
 
 
 def _letter(

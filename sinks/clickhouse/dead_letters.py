@@ -15,7 +15,7 @@ OPEN, RESOLVED, DISCARDED = "open", "resolved", "discarded"
 said that it will not be mended, after it came last."""
 
 COLUMNS = """topic, partition, offset, index, toUnixTimestamp64Micro(received) AS received_us, received,
-    reason, detail, state, replayed, discarded, discarded_by, discarded_why"""
+    reason, detail, records, state, replayed, discarded, discarded_by, discarded_why"""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from schemas.event import FORWARDED, Event, forwarded
@@ -99,9 +100,17 @@ class Tasks:
             for seq, event in zip(history.seqs, history.events, strict=True)
         }
 
-    def surplus(self) -> set[int]:
-        """Where the events are that their task had no room for."""
-        return {seq for history in self._histories.values() for seq in history.surplus}
+    def surplus(self) -> dict[tuple[int, int], int]:
+        """Offset and index -> how many events, from there on in the message, their task had no room for.
+
+        Those before and after an event that it had room for are told apart.
+        """
+        found: dict[tuple[int, int], int] = {}
+        for history in self._histories.values():
+            for (_, offset), seqs in groupby(history.surplus, lambda one: (one[0], one[1] // 4096)):
+                told = [seq for _, seq in seqs]
+                found[offset, told[0] % 4096] = len(told)
+        return found
 
     def forwards(self) -> set[bytes]:
         """The events, encoded, that went on to another task."""
@@ -130,7 +139,7 @@ class _History:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.surplus: list[int] = []
+        self.surplus: list[tuple[int, int]] = []
         self.seq = -1
         self.seqs: list[int] = []
         self.events: list[Event] = []
@@ -151,7 +160,7 @@ class _History:
         if any(known.hash == event.hash for known in self.events):
             return
         if len(self.events) >= self.most * (1 if event.kind in SPAN_KINDS and not event.root else 2):
-            self.surplus.append(seq)
+            self.surplus.append((len(self.events), seq))
             return
         self.seq = seq
         if event.kind == "link" and not self.linked_to:

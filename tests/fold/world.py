@@ -232,7 +232,8 @@ class World:
         check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
         assert {key[1:]: value for key, value in self.store.raw.items()} == expected.events()
         assert self.forwarded == expected.forwards()
-        assert {offset * 4096 + index for _, _, offset, index in self.store.dead_letters} == expected.surplus()
+        dead = {(letter.offset, letter.index): letter.records for letter in self.store.dead_letters.values()}
+        assert dead == expected.surplus()
 
 
 def _told_again(first: Event, again: Again, number: int) -> Event:
@@ -270,7 +271,8 @@ class Owner:
         except Transient:
             return
         self.next_offset = entries[-1].offset + 1
-        snapshot.dead_letters = [surplus("agent.actions", one, self._world.most).line() for one in snapshot.surplus]
+        dead = surplus("agent.actions", snapshot.surplus, self._world.most)
+        snapshot.dead_letters = [letter.line() for letter in dead]
         for table in self._world.order:
             lines = getattr(snapshot, table)
             self._pending.extend(_Line(table, line) for line in (_one_by_one(lines) if table == "events" else lines))

@@ -21,8 +21,6 @@ REASONS = {
     ("sinks/clickhouse/audit/bounds.sql", "envelope_rows"): "bounds, and about how many events a query will read",
     ("sinks/clickhouse/audit/bounds.sql", "task_rows"): KEYS,
     ("sinks/clickhouse/audit/bounds.sql", "window_rows"): KEYS,
-    ("sinks/clickhouse/audit/dead_letters.sql", "dead_letter_rows"): KEYS,
-    ("sinks/clickhouse/audit/log.sql", "dead_letter_rows"): KEYS,
     ("sinks/clickhouse/audit/log.sql", "envelope_rows"): "rows of an offset are equal; the greatest of each is taken",
     ("sinks/clickhouse/audit/spans.sql", "task_rows"): KEYS,
     ("sinks/clickhouse/counting.py", "envelope_rows"): GREATEST,

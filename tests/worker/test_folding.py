@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from pipeline.worker.breaker import Breaker
 from pipeline.worker.folding import EVENT_BYTES, Arrival, Folding
 from schemas.event import EVENTS_PER_MESSAGE, TIME_END, Event
 from schemas.message import encode_line, encode_message
+from schemas.rows import DeadLetter
 from schemas.words import Kind
 from sinks.memory import MemoryStore
 from tests.events import AT, event, payload_of
@@ -77,15 +79,27 @@ def test_what_a_task_has_no_room_for_is_a_dead_letter_with_its_bytes_that_names_
     room = Settings(limits=LimitSettings(task_events=2))
     store = folded(payload_of([*told[:4], told[0]]), payload_of(told[4:]), settings=room)
     assert sorted(seq for seq, _ in store.raw.values()) == [0, 1, EVENTS_PER_MESSAGE, EVENTS_PER_MESSAGE + 1]
-    assert {(d.offset, d.index, d.received, d.reason) for d in store.dead_letters.values()} == {
-        (0, 2, AT, "task_full"), (0, 3, AT, "task_full"), (1, 2, AT, "task_full"),
+    assert {(d.offset, d.index, d.records, d.received, d.reason) for d in store.dead_letters.values()} == {
+        (0, 2, 2, AT, "task_full"), (1, 2, 1, AT, "task_full"),
     }  # fmt: skip
     letter = store.dead_letters["agent.actions", 0, 0, 2]
-    assert letter.detail == "limits.task_events: its task has 2 events already"
-    payload = msgspec.json.decode(base64.b64decode(letter.payload))
-    assert (payload["task_id"], payload["event_id"], payload["name"]) == ("t", "e2", "find")
+    assert letter.detail == "limits.task_events: its task has 2 events already; these are 2 more"
+    assert [(each["task_id"], each["event_id"], each["name"]) for each in kept(letter)] == [
+        ("t", "e2", "find"), ("t", "e3", "find"),
+    ]  # fmt: skip
     assert {offset: (e.events, e.dead) for (_, offset), e in store.envelopes.items()} == {0: (5, 0), 1: (3, 0)}
     assert store.task_rows[0, "t"].events == 4
+
+
+def test_of_more_events_than_a_dead_letter_has_room_for_the_first_are_kept() -> None:
+    told = [event(f"e{n}", task_id="t", attributes={"k": "v" * 10_000}) for n in range(10)]
+    (letter,) = folded(payload_of(told), settings=Settings(limits=LimitSettings(task_events=1))).dead_letters.values()
+    assert letter.records == 9
+    assert [each["event_id"] for each in kept(letter)] == ["e1", "e2", "e3", "e4", "e5", "e6"]
+
+
+def kept(letter: DeadLetter) -> list[dict[str, Any]]:
+    return list(msgspec.json.decode(base64.b64decode(letter.payload)))
 
 
 def test_what_is_more_than_is_folded_at_once_is_folded_and_acked_in_parts_in_its_order() -> None:

@@ -1,2 +1,2 @@
--- How many dead letters there are: each once, however often it was written.
-SELECT uniqExact(topic, partition, offset, index) FROM dead_letter_rows
+-- How many records are dead letters: each once, however often it was written.
+SELECT sum(records) FROM dead_letter_rows FINAL

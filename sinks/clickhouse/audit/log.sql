@@ -49,9 +49,9 @@ landed AS (
 buried AS (
     SELECT
         partition, offset,
-        uniqExactIf((topic, index), reason = 'not_an_action_message') AS letters,
-        uniqExactIf((topic, index), reason = 'task_full') AS surplus
-    FROM dead_letter_rows
+        countIf(reason = 'not_an_action_message') AS letters,
+        sumIf(records, reason = 'task_full') AS surplus
+    FROM dead_letter_rows FINAL
     WHERE partition IN {partitions:Array(UInt16)} AND reason IN ('not_an_action_message', 'task_full')
     GROUP BY partition, offset
 ),

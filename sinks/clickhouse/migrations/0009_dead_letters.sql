@@ -1,3 +1,6 @@
+-- How many records of its message a dead letter stands for.
+ALTER TABLE dead_letter_rows ADD COLUMN IF NOT EXISTS `records` UInt16 DEFAULT 1;
+
 -- Dead letters that nobody will mend: who says so, and why. `received` is the letter's own: another one in its place is
 -- not meant.
 CREATE TABLE discard_rows (
@@ -23,6 +26,7 @@ SELECT
     dead.reason AS reason,
     dead.detail AS detail,
     dead.payload AS payload,
+    dead.records AS records,
     fromUnixTimestamp64Micro(dead.received, 'UTC') AS received,
     multiIf(again.at > dead.replayed, 'resolved', gone.at > dead.replayed, 'discarded', 'open') AS state,
     if(again.at > 0, fromUnixTimestamp64Micro(again.at, 'UTC'), NULL) AS replayed,
