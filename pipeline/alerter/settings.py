@@ -27,6 +27,6 @@ class AlerterSettings(Section):
     health_every: Duration = Field(30, ge=5, description="pause between checks of Kafka, lag, clocks and dead letters")
     audit_every: Duration = Field(3_600, ge=60, description="pause between audits of the last day")
     dead_letters: int = Field(
-        0, ge=0, description="open dead letters that are tolerated: what can never be used stays open"
+        0, ge=0, description="open dead letters that are tolerated; what nobody will mend can be discarded"
     )
     silent_after: Duration = Field(86_400, ge=60, description="no events at all for so long is an alert")
