@@ -15,7 +15,7 @@ from pipeline.fold.partition import TASK_EVENTS, PartitionFold
 from schemas.rows import TaskRow
 from sinks.memory import MemoryStore
 from tests.fold import mutants
-from tests.fold.samples import BASE, MINUTE, SECOND, Again, Spec
+from tests.fold.samples import BASE, MINUTE, SECOND, TASKS, Again, Spec
 from tests.fold.world import Meanwhile, World
 
 ROOT_A, ROOT_B, ROOT_C = (Spec("root", task) for task in "abc")
@@ -287,6 +287,18 @@ def test_a_preparation_that_states_the_outcome_finishes_the_task_wherever_it_com
     world.finish()
     (row,) = world.store.task_rows.values()
     assert row.status == "finished"
+
+
+def test_an_event_that_was_counted_twice_as_it_was_told_differently_goes_on_under_one_id() -> None:
+    """By an owner that knew its id no more. The task that it goes on to takes the first telling."""
+    trace = TASKS[-1]
+    world = World()
+    world.append(Spec("verdict failure", trace), Again(0, told_as=Spec("costs no model", trace)))
+    world.count_twice(1)
+    assert world.damaged
+    world.append(Spec("other link", trace))
+    world.fold()
+    world.finish()
 
 
 # --- what is asked of the store ------------------------------------------------------------------

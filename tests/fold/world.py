@@ -17,12 +17,12 @@ from pipeline.fold.partition import TASK_EVENTS, PartitionFold
 from pipeline.fold.task import rebuild
 from pipeline.worker.letters import surplus
 from schemas.event import Event
-from schemas.message import encode_line
+from schemas.message import encode_line, encode_message
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
 from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
 from sinks.raw import decode_row, raw_line
-from tests.events import message
+from tests.events import message, told_in
 from tests.fold import reference
 from tests.fold.reference import Entry, Tick
 from tests.fold.samples import BASE, MINUTE, TASKS, Again, Spec, event
@@ -231,9 +231,16 @@ class World:
             check_rebuilt(row, self.store)
         check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
         assert {key[1:]: value for key, value in self.store.raw.items()} == expected.events()
-        assert self.forwarded == expected.forwards()
+        if self.damaged:  # an event that was counted twice went on as each of its tellings, under one id
+            assert _ids(self.forwarded) == _ids(expected.forwards())
+        else:
+            assert self.forwarded == expected.forwards()
         dead = {(letter.offset, letter.index): letter.records for letter in self.store.dead_letters.values()}
         assert dead == expected.surplus()
+
+
+def _ids(lines: Iterable[bytes]) -> set[tuple[str, int]]:
+    return {(sent.task_id, sent.hash) for line in lines for sent in told_in(encode_message([line]))}
 
 
 def _told_again(first: Event, again: Again, number: int) -> Event:
