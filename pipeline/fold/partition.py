@@ -31,6 +31,7 @@ from sinks.raw import raw_row
 _OPEN, _LINK = TaskStatus.OPEN.value, Kind.LINK
 KEEP = Keep(closed=100_000, open=100_000, windows=100_000)
 TASK_EVENTS = 100_000
+"""As `limits.task_events`, for who has no configuration."""
 
 
 class PartitionFold(Held):
