@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.fold.facts import Change, empty_window, facts
 from pipeline.report.build import task_cost
 from schemas.rows import COUNTS, TaskRow, WindowKey, WindowRow
-from tests.fold import reference
+from tests.fold import reference, reference_windows
 from tests.fold.reference import Entry
 from tests.fold.samples import BASE, MINUTE, TOLD, Spec, event, specs
 from tests.fold.test_task import events_of_a_task, told
@@ -37,7 +37,7 @@ def changed(window: WindowRow, seq: int, *signed: tuple[object, int]) -> WindowR
 @given(row=rows)
 def test_a_window_of_one_task_counts_what_the_task_says(row: TaskRow) -> None:
     part = facts(row)
-    expected = reference.windows([{name: getattr(row, name) for name in TaskRow.__struct_fields__}])
+    expected = reference_windows.windows([{name: getattr(row, name) for name in TaskRow.__struct_fields__}])
     if part is None:
         assert not expected
         assert row.status in ("open", "announced")
@@ -55,7 +55,7 @@ def test_a_window_counts_the_sum_of_its_tasks(events) -> None:
         part = facts(TaskRow(**row))
         if part is not None:
             held[part.key] = changed(held.get(part.key) or empty_window(part.key), seq, (part, 1))
-    check_windows(held.values(), reference.windows(tasks))
+    check_windows(held.values(), reference_windows.windows(tasks))
 
 
 @given(parts=st.lists(finished, min_size=1, max_size=4), data=st.data())

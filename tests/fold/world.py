@@ -23,7 +23,7 @@ from sinks.memory import MemoryStore
 from sinks.port import WRITE_ORDER, Transient
 from sinks.raw import decode_row, raw_line
 from tests.events import message, told_in
-from tests.fold import reference
+from tests.fold import reference, reference_windows
 from tests.fold.reference import Entry, Tick
 from tests.fold.samples import BASE, MINUTE, TASKS, Again, Spec, event
 
@@ -99,7 +99,9 @@ class World:
 
     def repair(self, tasks: Iterable[str] = TASKS, windows: Callable[[int], bool] = lambda _: True) -> None:
         """A message that has these tasks recomputed, and those of all windows that there ever were by their number."""
-        told = reference.windows(self.expected().rows().values()).keys() | {key for _, key in self.store.window_rows}
+        told = reference_windows.windows(self.expected().rows().values()).keys() | {
+            key for _, key in self.store.window_rows
+        }
         keys = [key for n, key in enumerate(sorted(told)) if windows(n)]
         self.log.append(Entry(len(self.log), BASE, repair=(list(tasks), keys)))
 
@@ -218,7 +220,7 @@ class World:
                 check_task(row, history[row.seq][row.task_id])
                 check_rebuilt(row, self.store)
             else:
-                check_windows([row], reference.windows(history[row.seq].values()), only=row.key)
+                check_windows([row], reference_windows.windows(history[row.seq].values()), only=row.key)
 
     def check_end(self) -> None:
         """The stored rows are those of the whole log, neither more nor fewer."""
@@ -229,7 +231,7 @@ class World:
         for task_id, row in stored.items():
             check_task(row, rows[task_id])
             check_rebuilt(row, self.store)
-        check_windows(self.store.window_rows.values(), reference.windows(rows.values()))
+        check_windows(self.store.window_rows.values(), reference_windows.windows(rows.values()))
         assert {key[1:]: value for key, value in self.store.raw.items()} == expected.events()
         if self.damaged:  # an event that was counted twice went on as each of its tellings, under one id
             assert _ids(self.forwarded) == _ids(expected.forwards())
@@ -344,7 +346,7 @@ def _message(entry: Entry) -> Message:
     return message(entry.offset, entry.received, entry.events, clock=clock, repair=repair)
 
 
-def check_task(row: TaskRow, expected: reference.Row) -> None:
+def check_task(row: TaskRow, expected: reference_windows.Row) -> None:
     """A task's row has every field as the reference says."""
     assert {name: getattr(row, name) for name in TaskRow.__struct_fields__} == expected
 
@@ -357,7 +359,7 @@ def check_rebuilt(row: TaskRow, store: MemoryStore) -> None:
 
 def check_windows(
     stored: Iterable[WindowRow],
-    expected: Mapping[WindowKey, reference.Window],
+    expected: Mapping[WindowKey, reference_windows.Window],
     only: WindowKey | None = None,
 ) -> None:
     """Windows hold what the reference says; one that counts nothing may as well not be there."""
@@ -366,7 +368,7 @@ def check_windows(
     assert {k: v for k, v in made.items() if v} == {k: v for k, v in wanted.items() if v}
 
 
-def _contents(counts: Mapping[str, int], window: WindowRow | reference.Window) -> dict[str, object]:
+def _contents(counts: Mapping[str, int], window: WindowRow | reference_windows.Window) -> dict[str, object]:
     found: dict[str, object] = {name: n for name, n in counts.items() if n}
     held = {"cycle_us": window.cycle_us, "latency_us": window.latency_us, "scores": window.scores}
     return found | {name: dict(parts) for name, parts in held.items() if parts}
