@@ -43,7 +43,7 @@ test: setup  ## every test this machine has the components for
 long: setup  ## what takes too long for every run: 120,000 damaged records, very many schedules, all on Apache Kafka
 	@$(VENV)/bin/python -m pytest $(PYTEST) -m long
 
-properties: setup  ## every property with a thousand new examples
+properties: setup  ## every property with up to a thousand new examples
 	@$(VENV)/bin/python -m pytest $(PYTEST) -m "hypothesis and not long" --hypothesis-profile thorough
 
 check: setup  ## format, lint, types, layers, dependencies
